@@ -1,0 +1,128 @@
+"""Puts a client together from its configuration: state, limits, budget, transport, providers and chains."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+from llm_assets.clock import Clock
+from llm_assets.errors import ConfigurationError
+from llm_assets.llm.budget import Budget
+from llm_assets.llm.caller import Link, Services
+from llm_assets.llm.chain import ModelChain
+from llm_assets.llm.journal import Journal
+from llm_assets.llm.limits import Limiter
+from llm_assets.llm.metrics import Metrics
+from llm_assets.llm.models import CACHED, ClientConfig, ModelConfig
+from llm_assets.llm.pools import Client
+from llm_assets.llm.providers.select import make_provider
+from llm_assets.llm.quota.base import QuotaStore
+from llm_assets.llm.quota.memory import MemoryQuota
+from llm_assets.llm.quota.sqlite import SqliteQuota
+from llm_assets.llm.requests import Endpoint
+from llm_assets.llm.statefile import StateFile
+from llm_assets.llm.tokens import TokenCounter
+from llm_assets.llm.transport import Transport, is_loopback
+
+_LOG = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def open_services(
+    config: ClientConfig,
+    run_id: str,
+    priority: int,
+    clock: Clock,
+    metrics: Metrics,
+    warn: Callable[[str], None],
+) -> AsyncGenerator[Services]:
+    """Everything the models of a client share, open until the context ends.
+
+    Raises StateUnavailable when the state cannot be opened, ConfigurationError when it cannot be used.
+    """
+    owner = uuid.uuid4().hex
+    with StateFile(_state_path(config)) as statefile:
+        store = _store(config, statefile, clock)
+        limiter = Limiter(store, Client(id=owner, priority=priority), headroom=config.headroom)
+        budget = Budget(
+            store,
+            config.budget,
+            run_id=run_id,
+            owner=owner,
+            timezone=config.timezone,
+            now=clock.now,
+            warn=warn,
+        )
+        transport = Transport(
+            connect_timeout_seconds=config.retry.connect_timeout_seconds,
+            read_timeout_seconds=config.retry.read_timeout_seconds,
+            max_connections=config.max_concurrency,
+        )
+        journal = Journal(statefile, run_id=run_id, owner=owner)
+        async with transport:
+            try:
+                yield Services(config, clock, transport, limiter, budget, journal, metrics, run_id)
+            finally:
+                await limiter.aclose()
+                await budget.flush()
+
+
+def make_chains(services: Services, counter: TokenCounter) -> dict[Endpoint, ModelChain]:
+    """The chains that name at least one model. Raises ConfigurationError when one cannot be asked."""
+    config = services.config
+    configured: dict[Endpoint, tuple[ModelConfig | str, ...]] = {
+        "chat": config.chat,
+        "transcription": config.transcription,
+    }
+    chains: dict[Endpoint, ModelChain] = {}
+    for endpoint, entries in configured.items():
+        links = tuple(_link(entry, config) for entry in entries if isinstance(entry, ModelConfig))
+        if links:
+            chains[endpoint] = ModelChain(services, links, cached=CACHED in entries, counter=counter)
+    return chains
+
+
+def _link(model: ModelConfig, config: ClientConfig) -> Link:
+    provider = make_provider(model, config)
+    base_url = model.base_url or (config.base_url if model.provider == "openai" else None)
+    server = server_name(base_url) if base_url else model.provider
+    pool = model.pool or model.model
+    return Link(
+        model=model,
+        provider=provider,
+        pool=f"{server}/{pool}",
+        server=server,
+        limits=model.limits or config.limits.get(pool),
+    )
+
+
+def server_name(base_url: str) -> str:
+    """The name under which a server's answers and limits are kept.
+
+    A server on this machine that is known by its path keeps its name when it comes back on another port.
+    """
+    parts = urlsplit(base_url)
+    path = parts.path.rstrip("/")
+    if is_loopback(parts.hostname):
+        named_by_path = path not in ("", "/v1")
+        return f"localhost{path}" if named_by_path else f"localhost:{parts.port}{path}"
+    return f"{parts.netloc.rpartition('@')[2]}{path}"
+
+
+def _state_path(config: ClientConfig) -> str:
+    if config.state is None:
+        return ":memory:"
+    if "://" in config.state:
+        raise ConfigurationError(
+            "the state is a path of a SQLite file on this machine; database URLs are not supported yet"
+        )
+    return config.state
+
+
+def _store(config: ClientConfig, statefile: StateFile, clock: Clock) -> QuotaStore:
+    if config.quota:
+        raise ConfigurationError("LLM_ASSETS_QUOTA: only the state file is supported yet; leave it empty")
+    return SqliteQuota(statefile, clock) if config.state is not None else MemoryQuota(clock)

@@ -1,0 +1,298 @@
+"""One model, one request, until there is an answer or no hope of one: reserve, wait, send, settle, keep.
+
+The order matters. Money is reserved before a place in the quota is taken, the intent is noted before
+anything is sent, and the answer is in the journal before anybody sees it. From the moment of sending the
+exchange runs as a task of its own: whoever waited may be cancelled, what is being paid for is still kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from llm_assets.clock import Clock
+from llm_assets.errors import CallFailed, Overloaded, PriceUnknown, RateLimited
+from llm_assets.llm.buckets import Kind
+from llm_assets.llm.budget import Budget, Reservation, Spending
+from llm_assets.llm.concurrency import Window
+from llm_assets.llm.journal import Entry, Journal
+from llm_assets.llm.limits import Limiter
+from llm_assets.llm.metrics import Metrics
+from llm_assets.llm.models import ClientConfig, Limits, ModelConfig
+from llm_assets.llm.pools import Grant, Return, Want
+from llm_assets.llm.pricing import price_of
+from llm_assets.llm.providers.base import DimensionReport, LimitReport, Provider
+from llm_assets.llm.requests import Answer, ChatRequest, Request
+from llm_assets.llm.retry import is_mendable, may_have_been_billed, wait_seconds
+from llm_assets.llm.sizes import OutputSizes, worst_spending
+from llm_assets.llm.transport import HttpRequest, HttpResponse, Transport
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One model of a chain, ready to be asked. `server` says whose answers these are, for the journal."""
+
+    model: ModelConfig
+    provider: Provider
+    pool: str
+    server: str
+    limits: Limits | None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one logical call has been through so far, over all attempts and models."""
+
+    started_at: float
+    give_up_at: float
+    attempts: int = 0
+    rate_limited: int = 0
+    wait_seconds: float = 0.0
+    http_status: int | None = None
+    request_id: str | None = None
+    latency_seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Services:
+    """What all models of a client share. `under_way` are the exchanges that have been sent."""
+
+    config: ClientConfig
+    clock: Clock
+    transport: Transport
+    limiter: Limiter
+    budget: Budget
+    journal: Journal
+    metrics: Metrics
+    run_id: str
+    sizes: OutputSizes = field(default_factory=OutputSizes)
+    windows: dict[str, Window] = field(default_factory=dict[str, Window])
+    under_way: set[asyncio.Task[Entry]] = field(default_factory=set[asyncio.Task[Entry]])
+
+    def window(self, pool: str) -> Window:
+        window = self.windows.get(pool)
+        if window is None:
+            window = self.windows[pool] = Window(self.config.max_concurrency)
+        return window
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to one model. `reason` says why it is not the chain's first model."""
+
+    link: Link
+    request: Request
+    wire: HttpRequest
+    key: bytes
+    tally: Tally
+    reason: str | None
+
+
+async def ask(services: Services, call: Call) -> Entry:
+    """Ask one model, trying again what waiting can mend.
+
+    Raises the tree under CallFailed when there is no answer, BudgetExceeded before it would spend too
+    much, ModelCooling while the model is left alone.
+    """
+    retry, clock, tally = services.config.retry, services.clock, call.tally
+    attempt = 0
+    while True:
+        try:
+            return await _attempt(services, call)
+        except CallFailed as error:
+            if not is_mendable(error) or _no_quota_in_time(error):
+                raise
+            # A refusal for want of quota says nothing against the request: it waits its turn again.
+            attempt += 0 if isinstance(error, RateLimited) else 1
+            wait = wait_seconds(max(attempt, 1), error, retry, random.random())  # noqa: S311 - jitter is no secret
+            now = clock.now()
+            if attempt >= retry.max_attempts or now + wait > tally.give_up_at:
+                services.limiter.report_outage(call.link.pool, retry.cool_down_seconds, str(error))
+                raise
+            _LOG.debug(
+                "%s, attempt %d: again in %.1f s: %s", call.link.model.model, tally.attempts, wait, error
+            )
+            if not isinstance(error, RateLimited):  # the limiter makes the whole pool wait for those
+                await clock.sleep(wait)
+                _waited(services, tally, "retry", clock.now() - now)
+
+
+def _no_quota_in_time(error: CallFailed) -> bool:
+    """The limiter's own word that no wait within the deadline is enough; a server's refusal has a status."""
+    return isinstance(error, RateLimited) and error.http_status is None
+
+
+async def _attempt(services: Services, call: Call) -> Entry:
+    reservation = await _reserve(services, call)
+    try:
+        grant = await _get_leave(services, call)
+    except BaseException:
+        if reservation is not None:
+            services.budget.settle(reservation, Spending(0, 0))
+        raise
+    task = asyncio.create_task(_exchange(services, call, grant, reservation))
+    services.under_way.add(task)
+    task.add_done_callback(services.under_way.discard)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(_forget)  # it goes on by itself; the client waits for it when it closes
+        raise
+
+
+def _forget(task: asyncio.Task[Entry]) -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+async def _reserve(services: Services, call: Call) -> Reservation | None:
+    if not services.budget.has_caps:
+        return None
+    model = call.link.model
+    worst = worst_spending(call.request, model)
+    if worst is None:
+        if not services.config.budget.allow_unknown_prices:
+            raise PriceUnknown(
+                f"the price of {model.model} is unknown, so no budget can be kept; give the chain entry a "
+                "price, or set allow_unknown_prices"
+            )
+        worst = Spending(0, 0)
+    before = services.clock.now()
+    reservation = await services.budget.reserve(worst)
+    _waited(services, call.tally, "budget", services.clock.now() - before)
+    return reservation
+
+
+async def _get_leave(services: Services, call: Call) -> Grant:
+    """A place in flight and a place in the quota."""
+    clock, link, tally = services.clock, call.link, call.tally
+    window = services.window(link.pool)
+    before = clock.now()
+    await window.enter()
+    entered = clock.now()
+    _waited(services, tally, "concurrency", entered - before)
+    try:
+        grant = await services.limiter.acquire(
+            link.pool,
+            Want(1, _charged_tokens(services, call)),
+            link.limits,
+            max_wait_seconds=max(tally.give_up_at - entered, 0.0),
+            first=tally.attempts > 0,
+        )
+    except BaseException:
+        window.leave()
+        raise
+    _waited(services, tally, "limit", clock.now() - entered)
+    return grant
+
+
+def _charged_tokens(services: Services, call: Call) -> int:
+    request, model = call.request, call.link.model
+    if not isinstance(request, ChatRequest):
+        return 0
+    return call.link.provider.charged_tokens(request, model, services.sizes.expected(request, model))
+
+
+async def _exchange(services: Services, call: Call, grant: Grant, reservation: Reservation | None) -> Entry:
+    """Send, keep the answer, and hand everything back with what became of it, whatever becomes of it."""
+    # Unless something better is known: the request may have been billed, and told the limiter nothing.
+    returned = Return(grant=grant, answered=False, failed="no answer came")
+    spent = reservation.amount if reservation is not None else Spending(0, 0)
+    overloaded = False
+    try:
+        response = await _send(services, call)
+        answer, error = _parse(call, response)
+        returned = _returned(grant, _reports(call.link.provider.limit_report(response.headers)), error)
+        if error is not None:
+            await services.journal.withdraw(call.key)
+            spent = Spending(0, 0)
+            raise error
+        assert answer is not None
+        entry = _entry(services, call, answer)
+        await services.journal.record(call.key, entry)
+        spent = Spending.of(entry.cost_usd or Decimal(0), answer.usage.total_tokens)
+        return entry
+    except CallFailed as error:
+        overloaded = isinstance(error, Overloaded)
+        call.tally.rate_limited += isinstance(error, RateLimited)
+        if not may_have_been_billed(error):
+            spent = Spending(0, 0)
+        raise
+    finally:
+        services.window(call.link.pool).leave(overloaded=overloaded, answered=returned.answered)
+        services.limiter.settle(call.link.pool, returned)
+        if reservation is not None:
+            services.budget.settle(reservation, spent)
+
+
+async def _send(services: Services, call: Call) -> HttpResponse:
+    tally, clock = call.tally, services.clock
+    await services.journal.intend(call.key, call.request.endpoint, call.link.model, clock.now())
+    tally.attempts += 1
+    tally.http_status = tally.request_id = None
+    started = clock.now()
+    response = await services.transport.send(call.wire)
+    tally.latency_seconds = clock.now() - started
+    tally.http_status = response.status
+    tally.request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
+    return response
+
+
+def _parse(call: Call, response: HttpResponse) -> tuple[Answer | None, CallFailed | None]:
+    try:
+        return call.link.provider.parse(call.request, call.link.model, response), None
+    except CallFailed as error:
+        return None, error
+
+
+def _entry(services: Services, call: Call, answer: Answer) -> Entry:
+    model, request = call.link.model, call.request
+    if isinstance(request, ChatRequest):
+        services.sizes.add(request, model, answer.usage.output_tokens)
+    return Entry(
+        provider=call.link.provider.name,
+        endpoint=request.endpoint,
+        model=model.model,
+        answer=answer,
+        cost_usd=price_of(model, answer.usage, answered_model=answer.model, service_tier=answer.service_tier),
+        latency_seconds=call.tally.latency_seconds,
+        finished_at=datetime.fromtimestamp(services.clock.now(), UTC),
+        subject=request.subject,
+        fallback_reason=call.reason,
+        request_id=call.tally.request_id,
+        run_id=services.run_id,
+    )
+
+
+def _reports(report: LimitReport | None) -> dict[Kind, DimensionReport] | None:
+    if report is None:
+        return None
+    reports: dict[Kind, DimensionReport] = {}
+    if report.requests is not None:
+        reports["requests"] = report.requests
+    if report.tokens is not None:
+        reports["tokens"] = report.tokens
+    return reports
+
+
+def _returned(grant: Grant, reports: dict[Kind, DimensionReport] | None, error: CallFailed | None) -> Return:
+    if error is None or not is_mendable(error):
+        return Return(grant=grant, reports=reports)
+    pause_seconds = error.retry_after_seconds or 0.0
+    if isinstance(error, RateLimited):
+        kind: Kind = "tokens" if "tokens" in f"{error.code} {error.message}".lower() else "requests"
+        return Return(
+            grant=grant, refused=True, reports=reports, refused_kind=kind, pause_seconds=pause_seconds
+        )
+    return Return(grant=grant, reports=reports, failed=str(error), pause_seconds=pause_seconds)
+
+
+def _waited(services: Services, tally: Tally, cause: str, seconds: float) -> None:
+    tally.wait_seconds += max(seconds, 0.0)
+    services.metrics.waited(cause, seconds)

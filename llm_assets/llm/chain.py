@@ -1,0 +1,161 @@
+"""The model chain: models in the order of preference, and what makes the next one take over.
+
+A model is passed over while it cools down, when the request does not fit its context, when it failed for
+good, or when the budget does not bear it. The last resort `cached` is the last answer kept for the same
+subject. The journal is asked for every model of the chain before any model is asked for an answer, so a
+run that is repeated takes the answers it has, whichever model gave them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from llm_assets.errors import (
+    BudgetExceeded,
+    CallFailed,
+    ContextTooLong,
+    LLMAssetsError,
+    RequestRejected,
+    RequestTooLarge,
+    RunStopped,
+)
+from llm_assets.llm.caller import Call, Link, Services, Tally, ask
+from llm_assets.llm.journal import Entry, journal_key
+from llm_assets.llm.limits import ModelCooling
+from llm_assets.llm.requests import ChatRequest, Request
+from llm_assets.llm.sizes import most_output_tokens
+from llm_assets.llm.tokens import TokenCounter
+
+# What a 4xx says about the model rather than about the request.
+_MODEL_CODES = ("model_not_found", "model_not_available", "unsupported_model", "unsupported_parameter")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entry of the journal: new, or paid for by an earlier call."""
+
+    entry: Entry
+    from_journal: bool
+
+
+class ModelChain:
+    """The models for one endpoint."""
+
+    def __init__(
+        self, services: Services, links: tuple[Link, ...], *, cached: bool, counter: TokenCounter
+    ) -> None:
+        self._services = services
+        self._links = links
+        self._cached = cached
+        self._counter = counter
+
+    def keys(self, request: Request) -> list[bytes]:
+        """The journal keys of a request, one for each model."""
+        return [journal_key(request, link.model, link.server) for link in self._links]
+
+    async def answer(self, request: Request, keys: list[bytes], tally: Tally) -> Found:
+        """The answer in the journal, or else of the first model that gives one.
+
+        Raises RunStopped when going on is pointless, else the error of the last model that was asked.
+        """
+        entry = await self._services.journal.find(keys)
+        if entry is not None:
+            return Found(entry, from_journal=True)
+        while True:
+            try:
+                return await self._walk(request, keys, tally)
+            except ModelCooling as cooling:
+                # Nothing else is left to ask: wait until the first model is asked again.
+                if self._services.clock.now() + cooling.seconds > tally.give_up_at:
+                    raise CallFailed(f"no model can be asked in time: {cooling}") from cooling
+                await self._services.clock.sleep(cooling.seconds)
+                tally.wait_seconds += cooling.seconds
+                self._services.metrics.waited("cool_down", cooling.seconds)
+
+    async def _walk(self, request: Request, keys: list[bytes], tally: Tally) -> Found:
+        errors: list[LLMAssetsError] = []
+        for link, key in zip(self._links, keys, strict=True):
+            if errors and isinstance(errors[-1], BudgetExceeded) and self._stops_at_budget():
+                break
+            reason = _reason(errors)
+            try:
+                await self._require_context(request, link)
+                wire = link.provider.build(request, link.model)
+                call = Call(link, request, wire, key, tally, reason)
+                return Found(await ask(self._services, call), from_journal=False)
+            except (BudgetExceeded, ModelCooling) as error:
+                errors.append(error)
+            except CallFailed as error:
+                if not _another_model_may_help(error):
+                    raise
+                errors.append(error)
+        return await self._last_resort(request, errors)
+
+    def _stops_at_budget(self) -> bool:
+        return self._services.config.budget.when_exceeded == "stop"
+
+    async def _last_resort(self, request: Request, errors: list[LLMAssetsError]) -> Found:
+        if self._cached and request.subject is not None and not self._stopped_by_budget(errors):
+            entry = await self._services.journal.find_latest(request.subject)
+            if entry is not None:
+                return Found(replace(entry, fallback_reason=f"cached: {_reason(errors)}"), from_journal=True)
+        raise _worst(errors)
+
+    def _stopped_by_budget(self, errors: list[LLMAssetsError]) -> bool:
+        return self._stops_at_budget() and any(isinstance(error, BudgetExceeded) for error in errors)
+
+    async def _require_context(self, request: Request, link: Link) -> None:
+        """Raise ContextTooLong before paying for the refusal, when the count says that it cannot fit."""
+        window = link.model.context_window
+        if window is None or not isinstance(request, ChatRequest):
+            return
+        allowed = window - min(most_output_tokens(request, link.model), window // 2)
+        if sum(len(message.content) for message in request.messages) <= allowed:
+            return  # a token is at least one character of any text we know of
+        text = "\n".join(message.content for message in request.messages)
+        tokens = await self._counter.count(text, link.model.model)
+        if tokens > allowed:
+            raise ContextTooLong(
+                f"about {tokens:,} tokens do not fit {link.model.model}, which takes {allowed:,} "
+                "beside the answer"
+            )
+
+
+def _another_model_may_help(error: CallFailed) -> bool:
+    if isinstance(error, RunStopped):
+        return False
+    return not isinstance(error, RequestRejected) or (error.code or "") in _MODEL_CODES
+
+
+_REASONS: tuple[tuple[type[LLMAssetsError], str], ...] = (
+    (BudgetExceeded, "budget"),
+    (ModelCooling, "cooling_down"),
+    (ContextTooLong, "context_too_long"),
+    (RequestTooLarge, "larger_than_limit"),
+)
+
+
+def _reason(errors: list[LLMAssetsError]) -> str | None:
+    """Why the first model did not answer, in a word that can be counted, or the error's own name."""
+    if not errors:
+        return None
+    first = errors[0]
+    for kind, word in _REASONS:
+        if isinstance(first, kind):
+            return word
+    name = type(first).__name__
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+def _worst(errors: list[LLMAssetsError]) -> LLMAssetsError:
+    """What to tell: a budget that is spent stops the run, a model that cools down is waited for."""
+    kinds: tuple[Callable[[LLMAssetsError], bool], ...] = (
+        lambda error: isinstance(error, BudgetExceeded),
+        lambda error: isinstance(error, ModelCooling),
+    )
+    for is_kind in kinds:
+        for error in errors:
+            if is_kind(error):
+                return error
+    return errors[-1]

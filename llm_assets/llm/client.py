@@ -1,0 +1,213 @@
+"""One call, or many calls as a stream of outcomes, through limits, budget, model chain, retry and journal.
+
+A client belongs to the event loop that enters it. A call never raises for its own failure: that is an
+outcome. It raises only what ends the run (RunStopped), a lost state store, or a configuration that cannot
+work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from llm_assets.clock import Clock, SystemClock
+from llm_assets.errors import CallFailed, ConfigurationError, RunStopped
+from llm_assets.llm.assemble import make_chains, open_services
+from llm_assets.llm.caller import Services, Tally
+from llm_assets.llm.chain import Found, ModelChain
+from llm_assets.llm.journal import Entry
+from llm_assets.llm.metrics import Metrics
+from llm_assets.llm.models import ClientConfig
+from llm_assets.llm.requests import Endpoint, Outcome, Request
+from llm_assets.llm.stream import stream
+from llm_assets.llm.tokens import TokenCounter
+
+_LOG = logging.getLogger(__name__)
+# What is being paid for is worth waiting for; a person who pressed Ctrl-C waits for less.
+_DRAIN_SECONDS = 30.0
+_DRAIN_CANCELLED_SECONDS = 1.5
+_SIGN_OF_LIFE_SECONDS = 20.0
+
+
+class LLMClient:
+    """Calls to language and transcription models. An async context manager.
+
+    `run_id` names the run whose budget counts. Calls of a client with a higher `priority` go first among
+    all clients that share a quota.
+    """
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        *,
+        run_id: str = "",
+        priority: int = 0,
+        clock: Clock | None = None,
+        warn: Callable[[str], None] = _LOG.warning,
+    ) -> None:
+        self._config = config
+        self._run_id = run_id or uuid.uuid4().hex
+        self._priority = priority
+        self._clock = clock or SystemClock()
+        self._warn = warn
+        self._stack = AsyncExitStack()
+        self._services: Services | None = None
+        self._chains: dict[Endpoint, ModelChain] = {}
+        self._asking: dict[bytes, asyncio.Future[Found]] = {}
+        self._heart: asyncio.Task[None] | None = None
+        self.metrics = Metrics()
+
+    async def __aenter__(self) -> Self:
+        """Raises ConfigurationError when a model cannot be asked, StateUnavailable without its state."""
+        async with AsyncExitStack() as stack:
+            services = await stack.enter_async_context(
+                open_services(
+                    self._config, self._run_id, self._priority, self._clock, self.metrics, self._warn
+                )
+            )
+            self._chains = make_chains(services, TokenCounter())
+            self._services = services
+            self._stack = stack.pop_all()
+        self._heart = asyncio.create_task(self._beat())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait a bounded time for the answers that are on their way, then close everything."""
+        if self._heart is not None:
+            self._heart.cancel()
+        try:
+            if self._services is not None and self._services.under_way:
+                by_cancellation = kind is not None and not issubclass(kind, Exception)
+                seconds = _DRAIN_CANCELLED_SECONDS if by_cancellation else _DRAIN_SECONDS
+                await _drain(self._services.under_way, seconds)
+        finally:
+            await self._stack.aclose()
+
+    async def call(self, request: Request) -> Outcome:
+        """Ask the chain for one answer. Identical requests at the same time make one call.
+
+        Raises RunStopped, StateUnavailable or ConfigurationError; any other failure is in the outcome.
+        """
+        services = self._services
+        if services is None:
+            raise RuntimeError("use the client as an async context manager")
+        now = services.clock.now()
+        tally = Tally(started_at=now, give_up_at=now + self._config.retry.deadline_seconds)
+        chain = self._chains.get(request.endpoint)
+        if chain is None:
+            raise ConfigurationError(f"the {request.endpoint} chain names no model; give it at least one")
+        try:
+            found = await self._answer(chain, request, tally)
+        except CallFailed as error:
+            if isinstance(error, RunStopped):
+                raise
+            outcome = _failed(request, error, tally, services.clock.now())
+        else:
+            outcome = _answered(request, found, tally, services.clock.now())
+        self.metrics.add(outcome)
+        return outcome
+
+    async def run(
+        self,
+        requests: Iterable[Request] | AsyncIterable[Request],
+        *,
+        progress: Callable[[Outcome], None] | None = None,
+    ) -> AsyncIterator[Outcome]:
+        """Call for every request and yield outcomes as they finish, reading the input only as needed."""
+        async for outcome in stream(self.call, requests, concurrency=self._config.max_concurrency):
+            if progress is not None:
+                progress(outcome)
+            yield outcome
+
+    async def _answer(self, chain: ModelChain, request: Request, tally: Tally) -> Found:
+        keys = chain.keys(request)
+        first = keys[0]
+        while (asking := self._asking.get(first)) is not None:
+            try:
+                found = await asyncio.shield(asking)
+            except asyncio.CancelledError:
+                if asking.cancelled():  # the other one was cancelled, not this one
+                    continue
+                raise
+            self.metrics.shared()
+            return replace(found, from_journal=True)
+        future: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+        self._asking[first] = future
+        try:
+            found = await chain.answer(request, keys, tally)
+        except BaseException as error:
+            if isinstance(error, Exception):
+                future.set_exception(error)
+                future.exception()  # nobody else may be waiting for it
+            else:
+                future.cancel()
+            raise
+        else:
+            future.set_result(found)
+            return found
+        finally:
+            del self._asking[first]
+
+    async def _beat(self) -> None:
+        """Keep what this client has reserved while its calls take long."""
+        assert self._services is not None
+        while True:
+            await asyncio.sleep(_SIGN_OF_LIFE_SECONDS)
+            await self._services.budget.flush()
+
+
+async def _drain(under_way: set[asyncio.Task[Entry]], seconds: float) -> None:
+    """Let exchanges that were sent finish and reach the journal; cancel those that take too long."""
+    _, late = await asyncio.wait(set(under_way), timeout=seconds)
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late)
+
+
+def _answered(request: Request, found: Found, tally: Tally, finished_at: float) -> Outcome:
+    entry = found.entry
+    return Outcome(
+        key=request.key,
+        endpoint=request.endpoint,
+        answer=entry.answer,
+        provider=entry.provider,
+        model=entry.model,
+        usage=entry.answer.usage,
+        cost_usd=entry.cost_usd,
+        from_journal=found.from_journal,
+        fallback_reason=entry.fallback_reason,
+        attempts=tally.attempts,
+        rate_limited=tally.rate_limited,
+        wait_seconds=tally.wait_seconds,
+        latency_seconds=entry.latency_seconds,
+        http_status=tally.http_status,
+        request_id=entry.request_id,
+        started_at=datetime.fromtimestamp(tally.started_at, UTC),
+        finished_at=datetime.fromtimestamp(finished_at, UTC),
+    )
+
+
+def _failed(request: Request, error: CallFailed, tally: Tally, finished_at: float) -> Outcome:
+    return Outcome(
+        key=request.key,
+        endpoint=request.endpoint,
+        error=error,
+        attempts=tally.attempts,
+        rate_limited=tally.rate_limited,
+        wait_seconds=tally.wait_seconds,
+        latency_seconds=tally.latency_seconds,
+        http_status=error.http_status,
+        request_id=error.request_id,
+        started_at=datetime.fromtimestamp(tally.started_at, UTC),
+        finished_at=datetime.fromtimestamp(finished_at, UTC),
+    )

@@ -1,0 +1,64 @@
+"""How many requests may be in flight to one model: grows while it is used up, shrinks on overload."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+_FIRST = 32
+_LEAST = 1
+_SHRINK = 0.7
+
+
+class Window:
+    """A semaphore whose size follows what the server bears. For one event loop."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._size = float(min(_FIRST, most))
+        self._in_flight = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._calm_until = 0
+
+    @property
+    def size(self) -> int:
+        return max(int(self._size), _LEAST)
+
+    async def enter(self) -> None:
+        """Wait for a place in flight."""
+        if self._in_flight < self.size and not self._waiting:
+            self._in_flight += 1
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        try:
+            await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():
+                self.leave()
+            raise
+
+    def leave(self, *, overloaded: bool = False, answered: bool = False) -> None:
+        """Give the place back, with what it showed about the server."""
+        if overloaded:
+            self._shrink()
+        elif answered and self._in_flight >= self.size:
+            # One more for each round trip at the full size would be cautious; the limits stand guard anyway.
+            self._size = min(self._size + 1.0, float(self._most))
+        self._in_flight -= 1
+        self._admit()
+
+    def _shrink(self) -> None:
+        """Once for all that were in flight together: they all met the same overload."""
+        if self._calm_until > 0:
+            self._calm_until -= 1
+            return
+        self._size = max(self._size * _SHRINK, float(_LEAST))
+        self._calm_until = self._in_flight - 1
+
+    def _admit(self) -> None:
+        while self._waiting and self._in_flight < self.size:
+            future = self._waiting.popleft()
+            if not future.done():
+                self._in_flight += 1
+                future.set_result(None)

@@ -1,0 +1,234 @@
+"""Every answer paid for, written durably before anybody sees it, keyed by everything that shaped it.
+
+The key leaves out what does not change the answer (who asked, when, the caller's own name for the
+request), so a later run that asks the same gets the same answer for nothing. Intents are written before
+a request is sent: after a crash they show what may have been billed without an answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from llm_assets.llm.models import ModelConfig
+from llm_assets.llm.requests import Answer, AnswerSegment, ChatRequest, Endpoint, Request
+from llm_assets.llm.statefile import StateFile
+from llm_assets.usage import Usage
+
+_KEY_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One answer as it was paid for. `model` is the name that was asked, the answer has the snapshot."""
+
+    provider: str
+    endpoint: Endpoint
+    model: str
+    answer: Answer
+    cost_usd: Decimal | None
+    latency_seconds: float
+    finished_at: datetime
+    subject: str | None = None
+    fallback_reason: str | None = None
+    request_id: str | None = None
+    run_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A request that was sent and whose answer is not in the journal."""
+
+    endpoint: Endpoint
+    provider: str
+    model: str
+    run_id: str
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JournalSize:
+    """What the journal holds. `bytes` counts the entries, not the file."""
+
+    entries: int
+    hits: int
+    bytes: int
+    intents: int
+    oldest: datetime | None
+
+
+def journal_key(request: Request, model: ModelConfig, server: str) -> bytes:
+    """The identity of an answer: provider, server, endpoint, model, parameters and the whole request."""
+    shape: dict[str, Any] = {
+        "v": _KEY_VERSION,
+        "server": server,
+        "provider": model.provider,
+        "model": model.model,
+        "parameters": dict(model.parameters),
+        "endpoint": request.endpoint,
+    }
+    if isinstance(request, ChatRequest):
+        shape["messages"] = [(message.role, message.content) for message in request.messages]
+        shape["schema"] = request.output_schema and (request.output_schema.name, request.output_schema.schema)
+        shape["max_output_tokens"] = request.max_output_tokens or model.max_output_tokens
+        shape["structured_output"] = model.structured_output
+    else:
+        shape["audio"] = request.sha256
+        shape["format"] = model.transcription_format
+        shape["hints"] = (request.language, request.prompt, request.keywords)
+    text = json.dumps(shape, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).digest()
+
+
+class Journal:
+    """The journal in the state file."""
+
+    def __init__(self, statefile: StateFile, *, run_id: str, owner: str) -> None:
+        self._statefile = statefile
+        self._run_id = run_id
+        self._owner = owner
+
+    async def find(self, keys: Sequence[bytes]) -> Entry | None:
+        """The entry under the first of `keys` that has one; counts as a hit."""
+
+        def operation(connection: sqlite3.Connection) -> str | None:
+            for key in keys:
+                row = connection.execute("SELECT entry FROM journal WHERE key = ?", (key,)).fetchone()
+                if row is not None:
+                    connection.execute("UPDATE journal SET hits = hits + 1 WHERE key = ?", (key,))
+                    return row[0]
+            return None
+
+        text = await self._statefile.run(operation)
+        return None if text is None else load_entry(text)
+
+    async def find_latest(self, subject: str) -> Entry | None:
+        """The last answer kept for the same subject, whichever model gave it and whatever was asked."""
+
+        def operation(connection: sqlite3.Connection) -> str | None:
+            row = connection.execute(
+                "SELECT entry FROM journal WHERE subject = ? ORDER BY created_at DESC LIMIT 1", (subject,)
+            ).fetchone()
+            return None if row is None else row[0]
+
+        text = await self._statefile.run(operation)
+        return None if text is None else load_entry(text)
+
+    async def intend(self, key: bytes, endpoint: Endpoint, model: ModelConfig, started_at: float) -> None:
+        """Note that a request is about to be sent."""
+        values = (key, endpoint, model.provider, model.model, self._run_id, self._owner, started_at)
+        await self._statefile.run(
+            lambda connection: connection.execute(
+                "INSERT OR REPLACE INTO intents VALUES (?, ?, ?, ?, ?, ?, ?)", values
+            )
+        )
+
+    async def record(self, key: bytes, entry: Entry) -> None:
+        """Keep an answer. It survives a power cut once this returns."""
+        text = dump_entry(entry)
+
+        def operation(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT INTO journal (key, subject, endpoint, provider, model, run_id, entry, created_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
+                (
+                    key,
+                    entry.subject,
+                    entry.endpoint,
+                    entry.provider,
+                    entry.model,
+                    entry.run_id,
+                    text,
+                    entry.finished_at.timestamp(),
+                ),
+            )
+            connection.execute("DELETE FROM intents WHERE key = ?", (key,))
+
+        await self._statefile.run(operation, durable=True)
+
+    async def withdraw(self, key: bytes) -> None:
+        """The request failed without an answer: nothing was billed, nothing is open."""
+        await self._statefile.run(
+            lambda connection: connection.execute("DELETE FROM intents WHERE key = ?", (key,))
+        )
+
+    async def size(self) -> JournalSize:
+        def operation(connection: sqlite3.Connection) -> JournalSize:
+            entries, hits, size, oldest = connection.execute(
+                "SELECT count(*), coalesce(sum(hits), 0), coalesce(sum(length(entry)), 0), min(created_at)"
+                " FROM journal"
+            ).fetchone()
+            (intents,) = connection.execute("SELECT count(*) FROM intents").fetchone()
+            return JournalSize(entries, hits, size, intents, None if oldest is None else _time(oldest))
+
+        return await self._statefile.run(operation)
+
+    async def open_intents(self) -> list[Intent]:
+        """What may have been billed without an answer, oldest first. Requests under way now are in it too."""
+
+        def operation(connection: sqlite3.Connection) -> list[Intent]:
+            rows = connection.execute(
+                "SELECT endpoint, provider, model, run_id, started_at FROM intents ORDER BY started_at"
+            )
+            return [Intent(row[0], row[1], row[2], row[3], _time(row[4])) for row in rows]
+
+        return await self._statefile.run(operation)
+
+    async def prune(self, before: datetime) -> int:
+        """Forget answers and intents older than `before`; returns how many answers. They cost again."""
+
+        def operation(connection: sqlite3.Connection) -> int:
+            limit = (before.timestamp(),)
+            connection.execute("DELETE FROM intents WHERE started_at < ?", limit)
+            return connection.execute("DELETE FROM journal WHERE created_at < ?", limit).rowcount
+
+        return await self._statefile.run(operation, durable=True)
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def dump_entry(entry: Entry) -> str:
+    """JSON text that `load_entry` reads back."""
+    answer = entry.answer
+    values: dict[str, Any] = {
+        "provider": entry.provider,
+        "endpoint": entry.endpoint,
+        "model": entry.model,
+        "cost_usd": None if entry.cost_usd is None else str(entry.cost_usd),
+        "latency_seconds": entry.latency_seconds,
+        "finished_at": entry.finished_at.timestamp(),
+        "subject": entry.subject,
+        "fallback_reason": entry.fallback_reason,
+        "request_id": entry.request_id,
+        "run_id": entry.run_id,
+        "answer": {
+            "text": answer.text,
+            "usage": asdict(answer.usage),
+            "model": answer.model,
+            "finish_reason": answer.finish_reason,
+            "refusal": answer.refusal,
+            "language": answer.language,
+            "duration_seconds": answer.duration_seconds,
+            "segments": [asdict(segment) for segment in answer.segments],
+            "service_tier": answer.service_tier,
+        },
+    }
+    return json.dumps(values, separators=(",", ":"), ensure_ascii=False)
+
+
+def load_entry(text: str) -> Entry:
+    values = json.loads(text)
+    given = values.pop("answer")
+    given["usage"] = Usage(**given["usage"])
+    given["segments"] = tuple(AnswerSegment(**segment) for segment in given["segments"])
+    values["finished_at"] = _time(values["finished_at"])
+    values["cost_usd"] = None if values["cost_usd"] is None else Decimal(values["cost_usd"])
+    return Entry(answer=Answer(**given), **values)

@@ -1,0 +1,238 @@
+"""What may start now: the waiting side of the limits, for one client and one event loop.
+
+Everything that waits for a pool stands in one line. One exchange with the store serves the whole line,
+and the store's answer says when to ask again, so nothing polls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+
+from llm_assets.errors import LLMAssetsError, RateLimited, RequestTooLarge, StateUnavailable
+from llm_assets.llm.models import Limits
+from llm_assets.llm.pools import Client, Grant, Return, Turn, Want, exchange
+from llm_assets.llm.quota.base import QuotaStore
+
+_MOST_IN_ONE_EXCHANGE = 128
+_SETTLE_WITHIN_SECONDS = 0.05
+
+
+class ModelCooling(LLMAssetsError):
+    """The model failed often and is left alone for a while; a fact for the model chain, not for users."""
+
+    def __init__(self, pool: str, seconds: float, reason: str) -> None:
+        super().__init__(pool, seconds, reason)
+        self.pool, self.seconds, self.reason = pool, seconds, reason
+
+    def __str__(self) -> str:
+        return f"{self.pool} is left alone for another {self.seconds:.0f} s: {self.reason}"
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    want: Want
+    future: asyncio.Future[Grant]
+    give_up_at: float
+
+
+class Limiter:
+    """Leave to send, by pool. Made inside the event loop that uses it; close it to hand everything back."""
+
+    def __init__(self, store: QuotaStore, client: Client, *, headroom: float = 0.0) -> None:
+        self._store = store
+        self._client = client
+        self._headroom = headroom
+        self._lines: dict[str, _Line] = {}
+
+    async def acquire(
+        self,
+        pool: str,
+        want: Want,
+        limits: Limits | None = None,
+        *,
+        max_wait_seconds: float,
+        first: bool = False,
+    ) -> Grant:
+        """Wait until `want` may start. `first` goes to the front: a request that has waited before.
+
+        Raises RequestTooLarge when it can never start, RateLimited when it cannot start within
+        `max_wait_seconds`, ModelCooling while the breaker is open, StateUnavailable when the shared
+        state is gone.
+        """
+        line = self._lines.get(pool)
+        if line is None:
+            line = self._lines[pool] = _Line(self, pool, limits)
+        return await line.wait(want, max_wait_seconds, first)
+
+    def settle(self, pool: str, returned: Return) -> None:
+        """Hand back a grant with what became of its request. Never waits."""
+        self._lines[pool].hand_in(returned)
+
+    def report_outage(self, pool: str, cool_down_seconds: float, reason: str) -> None:
+        """A request ran out of attempts. The model cools down if nothing has worked lately."""
+        self._lines[pool].hand_in(
+            Return(grant=None, answered=False, failed=reason, cool_down_seconds=cool_down_seconds)
+        )
+
+    async def aclose(self) -> None:
+        for line in self._lines.values():
+            await line.aclose()
+
+    async def transact(self, line: _Line, returned: list[Return], wanted: list[Want]) -> Turn:
+        operation = partial(
+            exchange,
+            client=self._client,
+            returned=returned,
+            wanted=wanted,
+            limits=line.limits,
+            headroom=self._headroom,
+        )
+        return await self._store.transact(f"pool:{line.pool}", operation)
+
+    @property
+    def lease_seconds(self) -> float:
+        return self._client.lease_seconds
+
+
+class _Line:
+    """The requests of this client that wait for one pool, and the grants that came back."""
+
+    def __init__(self, limiter: Limiter, pool: str, limits: Limits | None) -> None:
+        self.pool = pool
+        self.limits = limits
+        self._limiter = limiter
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[_Waiter] = deque()
+        self._returned: list[Return] = []
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._in_flight = 0
+
+    async def wait(self, want: Want, max_wait_seconds: float, first: bool) -> Grant:
+        waiter = _Waiter(want, self._loop.create_future(), self._loop.time() + max_wait_seconds)
+        if first:
+            self._waiting.appendleft(waiter)
+        else:
+            self._waiting.append(waiter)
+        if self._waiting[0] is waiter or self._timer is None:
+            self._exchange_soon()
+        try:
+            return await waiter.future
+        except asyncio.CancelledError:
+            self._leave(waiter)
+            raise
+
+    def hand_in(self, returned: Return) -> None:
+        self._in_flight -= returned.grant is not None
+        self._returned.append(returned)
+        if self._waiting:
+            self._exchange_soon()
+        elif self._task is None:
+            self._set_timer(_SETTLE_WITHIN_SECONDS)
+
+    async def aclose(self) -> None:
+        """Wait for an exchange that is under way and hand in what has not been handed in yet."""
+        self._stop_timer()
+        if self._task is not None:
+            await asyncio.wait([self._task])
+        self._stop_timer()
+        if self._returned:
+            await self._limiter.transact(self, self._returned, [])
+            self._returned = []
+
+    def _leave(self, waiter: _Waiter) -> None:
+        """A caller was cancelled; a grant that reached it at the same moment goes back unused."""
+        if waiter in self._waiting:
+            self._waiting.remove(waiter)
+        future = waiter.future
+        if future.done() and not future.cancelled() and future.exception() is None:
+            self.hand_in(Return(grant=future.result(), answered=False, unsent=True))
+
+    def _exchange_soon(self) -> None:
+        self._stop_timer()
+        if self._task is None:
+            self._task = self._loop.create_task(self._exchange())
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def _exchange(self) -> None:
+        """Exchange until there is nothing new to say, then set the timer for the next time."""
+        returned: list[Return] = []
+        try:
+            while True:
+                returned, self._returned = self._returned, []
+                asked = list(islice(self._waiting, _MOST_IN_ONE_EXCHANGE))
+                turn = await self._limiter.transact(self, returned, [waiter.want for waiter in asked])
+                front = self._waiting[0] if self._waiting else None
+                self._deliver(asked, turn)
+                if self._returned:
+                    continue
+                if not self._waiting or (self._waiting[0] is front and turn.wait_seconds is not None):
+                    break
+        except Exception as error:  # whatever it was, nobody in line may wait forever
+            self._returned = returned + self._returned
+            self._fail_all(error)
+            return
+        finally:
+            self._task = None
+        if self._waiting and turn.wait_seconds is not None:
+            self._set_timer(turn.wait_seconds)
+        elif self._in_flight > 0:  # a sign of life, so that others go on counting what is in flight
+            self._set_timer(self._limiter.lease_seconds / 3)
+
+    def _deliver(self, asked: list[_Waiter], turn: Turn) -> None:
+        for waiter, grant in zip(asked, turn.grants, strict=False):
+            self._in_flight += 1
+            self._drop(waiter)
+            if waiter.future.done():
+                self.hand_in(Return(grant=grant, answered=False, unsent=True))
+            else:
+                waiter.future.set_result(grant)
+        if turn.cooling is not None:
+            self._fail_all(ModelCooling(self.pool, *turn.cooling))
+        elif len(asked) > len(turn.grants):
+            self._judge_front(asked[len(turn.grants)], turn)
+
+    def _judge_front(self, front: _Waiter, turn: Turn) -> None:
+        """Fail the request at the front when waiting cannot help it."""
+        wait_seconds = turn.wait_seconds or 0.0
+        if turn.oversize is not None:
+            name, wanted, limit = turn.oversize
+            error = RequestTooLarge(
+                f"the request needs {wanted:,.0f} of {self.pool}'s {name}, whose limit is {limit:,.0f}"
+            )
+        elif self._loop.time() + wait_seconds > front.give_up_at:
+            error = RateLimited(
+                f"{self.pool} has no quota left for another {wait_seconds:,.0f} s ({turn.cause})"
+            )
+        else:
+            return
+        self._drop(front)
+        if not front.future.done():
+            front.future.set_exception(error)
+
+    def _drop(self, waiter: _Waiter) -> None:
+        if self._waiting and self._waiting[0] is waiter:
+            self._waiting.popleft()
+        elif waiter in self._waiting:
+            self._waiting.remove(waiter)
+
+    def _fail_all(self, error: Exception) -> None:
+        failure = error if isinstance(error, LLMAssetsError) else StateUnavailable(repr(error))
+        waiting, self._waiting = self._waiting, deque()
+        for waiter in waiting:
+            if not waiter.future.done():
+                waiter.future.set_exception(failure)
+
+    def _set_timer(self, seconds: float) -> None:
+        if self._timer is not None and self._timer.when() <= self._loop.time() + seconds:
+            return
+        self._stop_timer()
+        self._timer = self._loop.call_later(seconds, self._exchange_soon)

@@ -1,0 +1,159 @@
+"""Anthropic's messages API. It has no transcription.
+
+Unlike OpenAI it demands an output limit, keeps the system prompt apart from the turns, and counts cached
+tokens beside the input tokens rather than among them; here they are among them, as everywhere in `Usage`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import SecretStr
+
+from llm_assets.errors import ConfigurationError
+from llm_assets.llm.models import ModelConfig
+from llm_assets.llm.providers.address import address
+from llm_assets.llm.providers.anthropic_schema import supported_schema
+from llm_assets.llm.providers.base import LimitReport
+from llm_assets.llm.providers.credentials import key_text
+from llm_assets.llm.providers.failures import Failures
+from llm_assets.llm.providers.headers import anthropic_limits
+from llm_assets.llm.providers.parameters import output_limit, own_parameters
+from llm_assets.llm.providers.wire import (
+    Remembered,
+    count_in,
+    decode_object,
+    encode_json,
+    object_in,
+    objects_in,
+    text_in,
+)
+from llm_assets.llm.requests import Answer, ChatRequest, OutputSchema, Request
+from llm_assets.llm.tokens import estimate_tokens
+from llm_assets.llm.transport import HttpRequest, HttpResponse
+from llm_assets.usage import Usage
+
+ANTHROPIC_BASE_URL = "https://api.anthropic.com/v1"
+
+_VERSION = "2023-06-01"
+_MAX_OUTPUT_TOKENS = 8192  # where neither request nor model sets a limit, because the API demands one
+_OURS = frozenset({"model", "messages", "system", "stream"})
+_CUT_OFF = frozenset({"max_tokens", "model_context_window_exceeded"})
+
+
+class AnthropicProvider:
+    """Messages at one base URL with one key."""
+
+    name = "anthropic"
+
+    def __init__(self, api_key: SecretStr | None, base_url: str = ANTHROPIC_BASE_URL) -> None:
+        setting = "ANTHROPIC_API_KEY (or this entry's api_key)"
+        key = key_text(api_key, setting)
+        self._failures = Failures(self.name, key, setting)
+        self._headers = {
+            "x-api-key": key or "unused",
+            "anthropic-version": _VERSION,
+            "Content-Type": "application/json",
+            "User-Agent": "llm-assets",
+        }
+        self._url = address(base_url, "messages")
+        self._fixed = Remembered(_fixed_part)
+
+    def build(self, request: Request, model: ModelConfig) -> HttpRequest:
+        """The HTTP request that asks `model`. Raises ConfigurationError for a transcription."""
+        if not isinstance(request, ChatRequest):
+            raise ConfigurationError(
+                f"model {model.model}: Anthropic offers no transcription; take one of provider openai"
+            )
+        turns: dict[str, Any] = {
+            "max_tokens": output_limit(request, model) or _MAX_OUTPUT_TOKENS,
+            "messages": [
+                {"role": message.role, "content": message.content}
+                for message in request.messages
+                if message.role != "system"
+            ],
+        }
+        system = "\n\n".join(message.content for message in request.messages if message.role == "system")
+        if system:
+            turns["system"] = system
+        fixed = self._fixed.of(model, request.output_schema)
+        return HttpRequest(self._url, self._headers, body=b"%s,%s" % (fixed[:-1], encode_json(turns)[1:]))
+
+    def parse(self, request: Request, model: ModelConfig, response: HttpResponse) -> Answer:
+        """The answer in a response. Raises the tree under CallFailed when there is none."""
+        if not 200 <= response.status < 300:
+            raise self._failures.of(response)
+        data = decode_object(response.body)
+        if data is None:
+            raise self._failures.no_answer(response, "no JSON object")
+        if not isinstance(data.get("content"), list):
+            raise self._failures.no_answer(response, "the fields of an answer are missing")
+        return _answer(data, model)
+
+    def limit_report(self, headers: Mapping[str, str]) -> LimitReport | None:
+        """What the `anthropic-ratelimit-…` headers say, None when there are none."""
+        return anthropic_limits(headers)
+
+    def charged_tokens(self, request: ChatRequest, model: ModelConfig, expected_output_tokens: int) -> int:
+        """The estimated input plus the output to expect: its limits count what is generated."""
+        limit = output_limit(request, model) or _MAX_OUTPUT_TOKENS
+        asked = sum(estimate_tokens(message.content) for message in request.messages)
+        return asked + min(expected_output_tokens, limit)
+
+
+def _fixed_part(model: ModelConfig, schema: OutputSchema | None) -> bytes:
+    own = own_parameters(model, _OURS)
+    return encode_json({"model": model.model, **_structured_output(model, schema), **own})
+
+
+def _structured_output(model: ModelConfig, schema: OutputSchema | None) -> dict[str, Any]:
+    if schema is None:
+        return {}
+    if model.structured_output == "json_schema":
+        return {
+            "output_config": {"format": {"type": "json_schema", "schema": supported_schema(schema.schema)}}
+        }
+    # Servers without structured output know tools, and a tool that must be called has the same effect.
+    described = {"description": schema.description} if schema.description else {}
+    return {
+        "tools": [{"name": schema.name, **described, "input_schema": schema.schema}],
+        "tool_choice": {"type": "tool", "name": schema.name},
+    }
+
+
+def _answer(data: dict[str, Any], model: ModelConfig) -> Answer:
+    text = _text(objects_in(data, "content"))
+    reason = data.get("stop_reason")
+    usage = object_in(data, "usage")
+    return Answer(
+        text=text,
+        usage=_usage(usage),
+        model=text_in(data, "model") or model.model,
+        finish_reason=_finish_reason(reason),
+        refusal=(text or "the model declined to answer") if reason == "refusal" else None,
+        service_tier=text_in(usage, "service_tier"),
+    )
+
+
+def _text(blocks: list[dict[str, Any]]) -> str:
+    for block in blocks:
+        if block.get("type") == "tool_use":
+            return encode_json(object_in(block, "input")).decode()
+    return "".join(text_in(block, "text") or "" for block in blocks if block.get("type") == "text")
+
+
+def _usage(usage: dict[str, Any]) -> Usage:
+    cached = count_in(usage, "cache_read_input_tokens")
+    written = count_in(usage, "cache_creation_input_tokens")
+    return Usage(
+        input_tokens=count_in(usage, "input_tokens") + cached + written,
+        cached_tokens=cached,
+        output_tokens=count_in(usage, "output_tokens"),
+    )
+
+
+def _finish_reason(reason: Any) -> Literal["stop", "length", "content_filter"]:
+    if reason in _CUT_OFF:
+        return "length"
+    return "content_filter" if reason == "refusal" else "stop"

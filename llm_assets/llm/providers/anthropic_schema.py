@@ -1,0 +1,57 @@
+"""A JSON schema as Anthropic's structured output takes it: constraints it refuses become descriptions.
+
+It refuses numeric bounds, lengths and counts with a 400. Dropping them silently would lose what the author
+asked for, so each is said in words where it stood; whoever reads the answer still validates against the
+schema as it was.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+_REFUSED = frozenset(
+    {
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minLength",
+        "maxLength",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+        "minProperties",
+        "maxProperties",
+    }
+)
+_NAMED_SCHEMAS = frozenset({"properties", "$defs", "definitions"})
+_LISTED_SCHEMAS = frozenset({"anyOf", "allOf", "oneOf", "prefixItems"})
+
+
+def supported_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """The same schema without the keywords that are refused."""
+    refused = {name: value for name, value in schema.items() if name in _REFUSED and not _taken(name, value)}
+    result = {name: _inner(name, value) for name, value in schema.items() if name not in refused}
+    if refused:
+        said = ", ".join(f"{name}: {json.dumps(value)}" for name, value in refused.items())
+        result["description"] = " ".join(filter(None, (schema.get("description"), f"({said})")))
+    return result
+
+
+def _taken(name: str, value: Any) -> bool:
+    return name == "minItems" and value in (0, 1)
+
+
+def _inner(name: str, value: Any) -> Any:
+    if name in _NAMED_SCHEMAS and isinstance(value, dict):
+        named = cast("dict[str, Any]", value)
+        return {key: _schema(inner) for key, inner in named.items()}
+    if name in _LISTED_SCHEMAS and isinstance(value, list):
+        return [_schema(inner) for inner in cast("list[Any]", value)]
+    return _schema(value) if name == "items" else value
+
+
+def _schema(value: Any) -> Any:
+    return supported_schema(cast("dict[str, Any]", value)) if isinstance(value, dict) else value

@@ -1,0 +1,61 @@
+"""What the client asks of every provider; a provider turns neutral values into wire formats and back.
+
+A provider neither waits nor retries nor sends: it builds a request, reads an answer and says what went
+wrong in the terms of `errors.py`. All of it is synchronous and free of I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from llm_assets.llm.models import ModelConfig
+from llm_assets.llm.requests import Answer, ChatRequest, Request
+from llm_assets.llm.transport import HttpRequest, HttpResponse
+
+
+@dataclass(frozen=True, slots=True)
+class DimensionReport:
+    """What a server told about one dimension of a limit. What it did not tell is None.
+
+    `reset_seconds` is how long until the whole limit is available again, so the window of the limit shows
+    in (limit - remaining) / reset_seconds.
+    """
+
+    limit: float | None
+    remaining: float | None
+    reset_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReport:
+    """What a server told about its limits, true at some moment between sending and answering."""
+
+    requests: DimensionReport | None
+    tokens: DimensionReport | None
+
+
+class Provider(Protocol):
+    """One provider's wire format, with the credentials it needs."""
+
+    @property
+    def name(self) -> str:
+        """The name that stands in outcomes and the journal."""
+        ...
+
+    def build(self, request: Request, model: ModelConfig) -> HttpRequest:
+        """The HTTP request that asks `model`. Raises ConfigurationError when the provider cannot do it."""
+        ...
+
+    def parse(self, request: Request, model: ModelConfig, response: HttpResponse) -> Answer:
+        """The answer in a response. Raises the tree under CallFailed when there is none."""
+        ...
+
+    def limit_report(self, headers: Mapping[str, str]) -> LimitReport | None:
+        """What the headers of any response say about the limits, None when they say nothing."""
+        ...
+
+    def charged_tokens(self, request: ChatRequest, model: ModelConfig, expected_output_tokens: int) -> int:
+        """What the provider's limiter takes from its token bucket when it admits the request."""
+        ...

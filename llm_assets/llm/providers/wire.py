@@ -1,0 +1,102 @@
+"""JSON for the wire: written compactly, read with the distrust that answers from a network deserve.
+
+Servers leave fields out, send null for a number, or send HTML; reading gives None or zero then, and the
+caller decides whether that is still an answer.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Generic, TypeVar, cast
+
+T = TypeVar("T")
+
+_MOST_REMEMBERED = 64
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain)
+
+
+def encode_json(value: Any) -> bytes:
+    """Compact UTF-8. Half a surrogate pair, which no UTF-8 can hold, becomes a question mark."""
+    return _ENCODER.encode(value).encode("utf-8", "replace")
+
+
+def encode_text(text: str) -> str:
+    """A JSON string. For a text alone the encoder has a shorter way than for what contains one."""
+    return _ENCODER.encode(text)
+
+
+def decode_object(body: bytes) -> dict[str, Any] | None:
+    """The JSON object in a body, None when it is anything else."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def object_in(container: dict[str, Any], name: str) -> dict[str, Any]:
+    """The object called `name`, empty when it is missing or something else."""
+    value = container.get(name)
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def objects_in(container: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects in the list called `name`; whatever else is in it is left out."""
+    value = container.get(name)
+    items = cast("list[Any]", value) if isinstance(value, list) else []
+    return [cast("dict[str, Any]", item) for item in items if isinstance(item, dict)]
+
+
+def text_in(container: dict[str, Any], name: str) -> str | None:
+    """The text called `name`, None when it is missing, empty or something else."""
+    value = container.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def count_in(container: dict[str, Any], name: str) -> int:
+    """The count called `name`, zero when it is missing or no count."""
+    value = container.get(name)
+    if type(value) is int and value >= 0:
+        return value
+    number = number_in(container, name)
+    return 0 if number is None else int(number)
+
+
+def number_in(container: dict[str, Any], name: str) -> float | None:
+    """The number called `name`, None when it is missing, negative, not finite or no number."""
+    value = container.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if math.isfinite(value) and value >= 0 else None
+
+
+class Remembered(Generic[T]):
+    """What was made of some objects, kept under their identity: a schema is encoded once, not per call.
+
+    The objects are kept alive with it, so that an identity is never reused for another object.
+    """
+
+    def __init__(self, make: Callable[..., T]) -> None:
+        self._make = make
+        self._made: dict[tuple[int, ...], tuple[tuple[object, ...], T]] = {}
+
+    def of(self, *objects: object) -> T:
+        """What `make(*objects)` gave the first time."""
+        key = tuple(map(id, objects))
+        known = self._made.get(key)
+        if known is None:
+            if len(self._made) >= _MOST_REMEMBERED:
+                self._made.clear()
+            known = self._made[key] = (objects, self._make(*objects))
+        return known[1]

@@ -1,0 +1,30 @@
+"""What is tried again, and after which wait: pure functions of the error, the attempt and a random number."""
+
+from __future__ import annotations
+
+from llm_assets.errors import CallFailed, ConnectionFailed, Overloaded, RateLimited, ServerFailed
+from llm_assets.llm.models import RetryConfig
+
+_MENDABLE = (RateLimited, Overloaded, ServerFailed, ConnectionFailed)
+
+
+def is_mendable(error: BaseException) -> bool:
+    """Whether waiting can mend it. A refused key, an empty account or a bad request stays what it is."""
+    return isinstance(error, _MENDABLE)
+
+
+def may_have_been_billed(error: BaseException) -> bool:
+    """Whether the request may have been answered, and billed, without the answer reaching us."""
+    return isinstance(error, ConnectionFailed)
+
+
+def wait_seconds(attempt: int, error: CallFailed, config: RetryConfig, random: float) -> float:
+    """The wait after `attempt` (from 1): doubling, with full jitter, never below what the server asked for.
+
+    `random` is in [0, 1). What the server asks for is honoured up to the call's deadline, plus jitter of
+    at most one first wait, so that everybody it asked does not come back at once.
+    """
+    ceiling = min(config.first_wait_seconds * 2 ** (attempt - 1), config.max_wait_seconds)
+    if error.retry_after_seconds is not None:
+        return error.retry_after_seconds + random * min(ceiling, config.first_wait_seconds)
+    return random * ceiling

@@ -1,0 +1,71 @@
+"""How large a request is before it is sent: the most it can cost, and how long its answer is likely to be."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+
+from llm_assets.llm.budget import Spending
+from llm_assets.llm.models import ModelConfig
+from llm_assets.llm.pricing import worst_price
+from llm_assets.llm.requests import ChatRequest, Request
+
+# What a provider adds around every message and for the schema it is told to follow.
+_FRAME_TOKENS = 64
+_TOKENS_PER_MESSAGE = 8
+_OUTPUT_IF_UNLIMITED = 128_000
+_REMEMBERED_ANSWERS = 256
+
+
+def most_input_tokens(request: ChatRequest) -> int:
+    """A bound no tokenizer passes: every token is at least one byte of UTF-8."""
+    size = sum(len(message.content.encode()) + _TOKENS_PER_MESSAGE for message in request.messages)
+    if request.output_schema is not None:
+        size += len(repr(request.output_schema.schema)) + len(request.output_schema.description or "")
+    return size + _FRAME_TOKENS
+
+
+def most_output_tokens(request: ChatRequest, model: ModelConfig) -> int:
+    return request.max_output_tokens or model.max_output_tokens or _OUTPUT_IF_UNLIMITED
+
+
+def worst_spending(request: Request, model: ModelConfig) -> Spending | None:
+    """The most one attempt can cost, None when the price is unknown."""
+    if isinstance(request, ChatRequest):
+        tokens_in, tokens_out = most_input_tokens(request), most_output_tokens(request, model)
+        price = worst_price(model, input_tokens=tokens_in, output_tokens=tokens_out, audio_seconds=0.0)
+        return None if price is None else Spending.of(price, tokens_in + tokens_out)
+    prompt = len((request.prompt or "").encode()) + sum(len(word.encode()) for word in request.keywords)
+    output = model.max_output_tokens or 0
+    seconds = request.duration_seconds
+    price = worst_price(model, input_tokens=prompt, output_tokens=output, audio_seconds=seconds)
+    return None if price is None else Spending.of(price, prompt + output)
+
+
+class OutputSizes:
+    """The 95th percentile of the output tokens that came back lately, per model and output schema."""
+
+    def __init__(self) -> None:
+        self._latest: dict[tuple[str, str], deque[int]] = {}
+        self._sorted: dict[tuple[str, str], list[int]] = {}
+
+    def add(self, request: ChatRequest, model: ModelConfig, output_tokens: int) -> None:
+        key = _kind(request, model)
+        latest = self._latest.setdefault(key, deque())
+        ordered = self._sorted.setdefault(key, [])
+        latest.append(output_tokens)
+        insort(ordered, output_tokens)
+        if len(latest) > _REMEMBERED_ANSWERS:
+            del ordered[bisect_left(ordered, latest.popleft())]
+
+    def expected(self, request: ChatRequest, model: ModelConfig) -> int:
+        """What to count on for the next answer; before the first one, a quarter of what is allowed."""
+        ordered = self._sorted.get(_kind(request, model))
+        allowed = most_output_tokens(request, model)
+        if not ordered:
+            return min(allowed // 4, 1000)
+        return min(ordered[int(0.95 * (len(ordered) - 1))], allowed)
+
+
+def _kind(request: ChatRequest, model: ModelConfig) -> tuple[str, str]:
+    return model.model, request.output_schema.name if request.output_schema else ""

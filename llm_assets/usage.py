@@ -1,0 +1,30 @@
+"""Usage is what happened; limits and budgets are what is allowed. They are never the same type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one or several answers consumed.
+
+    `input_tokens` includes `cached_tokens`; `audio_seconds` is what per-minute models bill.
+    """
+
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    audio_seconds: float = 0.0
+
+    @property
+    def total_tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.output_tokens + other.output_tokens,
+            self.audio_seconds + other.audio_seconds,
+        )

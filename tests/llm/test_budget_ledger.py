@@ -1,0 +1,140 @@
+"""The budget's arithmetic: whatever happens in whatever order, no cap is passed."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from virtual_time import LoopClock, run_virtual
+
+from llm_assets.errors import BudgetExceeded
+from llm_assets.llm.budget import Budget, Spending, spent_in
+from llm_assets.llm.models import BudgetConfig
+from llm_assets.llm.quota.memory import MemoryQuota
+
+
+def make_budget(store: MemoryQuota, owner: str = "a", run_id: str = "r", **config: object) -> Budget:
+    loop = asyncio.get_running_loop()
+    return Budget(store, BudgetConfig.model_validate(config), run_id=run_id, owner=owner, now=loop.time)
+
+
+calls = st.lists(st.tuples(st.integers(1, 100), st.floats(0, 1), st.floats(0, 5)), min_size=1, max_size=60)
+
+
+@settings(max_examples=50, deadline=None)
+@given(calls=calls, cap=st.integers(1, 2000))
+def test_no_mix_of_calls_passes_the_cap(calls: list[tuple[int, float, float]], cap: int) -> None:
+    """Many calls of several owners at once: what is settled and what is held never add up to more."""
+
+    async def scenario() -> None:
+        store = MemoryQuota(LoopClock())
+        budgets = [
+            make_budget(store, owner=name, run_id=name, usd_per_day=Decimal(cap) / 10**9) for name in "abc"
+        ]
+
+        async def one(number: int, worst: int, share: float, seconds: float) -> None:
+            budget = budgets[number % 3]
+            try:
+                reservation = await budget.reserve(Spending(worst, 0))
+            except BudgetExceeded:
+                return
+            check()
+            await asyncio.sleep(seconds)
+            budget.settle(reservation, Spending(int(worst * share), 0))
+            await asyncio.sleep(0)
+            check()
+
+        def check() -> None:
+            for account in store._values["budget"]["accounts"].values():
+                held = sum(entry[0] for entry in account["held"].values())
+                assert account["spent"][0] + held <= cap
+
+        await asyncio.gather(*(one(number, *call) for number, call in enumerate(calls)))
+        for budget in budgets:
+            await budget.flush()
+        for account in store._values["budget"]["accounts"].values():
+            assert account["held"] == {}
+
+    run_virtual(scenario())
+
+
+def test_a_call_waits_while_reservations_may_come_back() -> None:
+    """What is only reserved is not spent: the next call waits for it instead of giving up."""
+
+    async def scenario() -> None:
+        budget = make_budget(MemoryQuota(LoopClock()), usd_per_run="0.00001")
+        first = await budget.reserve(Spending(9_000, 0))
+        second = asyncio.create_task(budget.reserve(Spending(5_000, 0)))
+        await asyncio.sleep(3)
+        assert not second.done()
+        budget.settle(first, Spending(1_000, 0))
+        assert (await second).amount.nano_usd == 5_000
+
+    run_virtual(scenario())
+
+
+def test_the_message_says_which_cap_and_what_is_spent() -> None:
+    """Whoever is stopped by the budget learns the cap, the figures and what to do."""
+
+    async def scenario() -> None:
+        budget = make_budget(MemoryQuota(LoopClock()), tokens_per_run=100)
+        first = await budget.reserve(Spending(0, 80))
+        budget.settle(first, Spending(0, 80))
+        with pytest.raises(BudgetExceeded, match=r"tokens_per_run of 100 tokens has 80 tokens spent.*30 tokens"):
+            await budget.reserve(Spending(0, 30))
+
+    run_virtual(scenario())
+
+
+def test_a_new_day_begins_a_new_account() -> None:
+    """The cap per day counts anew at midnight of the configured time zone, while the process runs."""
+
+    async def scenario() -> None:
+        budget = make_budget(MemoryQuota(LoopClock()), tokens_per_day=100)
+        budget.settle(await budget.reserve(Spending(0, 100)), Spending(0, 100))
+        with pytest.raises(BudgetExceeded):
+            await budget.reserve(Spending(0, 1))
+        await asyncio.sleep(86_400)
+        budget.settle(await budget.reserve(Spending(0, 100)), Spending(0, 100))
+
+    run_virtual(scenario())
+
+
+def test_a_dead_process_gives_its_reservation_back() -> None:
+    """What a process held when it died can be spent again after the lease."""
+
+    async def scenario() -> None:
+        store = MemoryQuota(LoopClock())
+        dead = make_budget(store, owner="dead", tokens_per_run=100)
+        await dead.reserve(Spending(0, 90))
+        alive = make_budget(store, owner="alive", tokens_per_run=100)
+        waiting = asyncio.create_task(alive.reserve(Spending(0, 50)))
+        await asyncio.sleep(10)
+        assert not waiting.done()
+        await asyncio.sleep(61)
+        assert waiting.done()
+        await waiting
+
+    run_virtual(scenario())
+
+
+def test_warns_once_near_the_cap() -> None:
+    """At 80% of a cap one warning says so, and not again for every call."""
+
+    async def scenario() -> None:
+        said: list[str] = []
+        loop = asyncio.get_running_loop()
+        config = BudgetConfig(tokens_per_run=100)
+        store = MemoryQuota(LoopClock())
+        budget = Budget(store, config, run_id="r", owner="a", now=loop.time, warn=said.append)
+        for _ in range(9):
+            budget.settle(await budget.reserve(Spending(0, 10)), Spending(0, 10))
+        assert len(said) == 1
+        assert "tokens_per_run" in said[0]
+        await budget.flush()
+        assert spent_in(store._values["budget"], "run:r").tokens == 90
+
+    run_virtual(scenario())

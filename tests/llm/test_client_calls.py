@@ -1,0 +1,289 @@
+"""The client against a real server: outcomes, fallbacks, journal, duplicates, budget, stopping."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted_server import answer, error, scripted_server
+
+from llm_assets.errors import (
+    BudgetExceeded,
+    ConfigurationError,
+    CredentialsRefused,
+    QuotaExhausted,
+    RequestRejected,
+    ServerFailed,
+)
+from llm_assets.llm.client import LLMClient
+from llm_assets.llm.models import ClientConfig, ModelConfig
+from llm_assets.llm.requests import ChatRequest, Message
+
+FAST = {"max_attempts": 3, "first_wait_seconds": 0.001, "max_wait_seconds": 0.002, "cool_down_seconds": 0.01}
+
+
+def ask(text: str = "hi", **more: Any) -> ChatRequest:
+    return ChatRequest(messages=(Message("user", text),), max_output_tokens=50, **more)
+
+
+def config(base_url: str, *chain: Any, **more: Any) -> ClientConfig:
+    return ClientConfig.model_validate(
+        {"chat": list(chain) or ["gpt-6-luna"], "base_url": base_url, "retry": FAST, **more}
+    )
+
+
+async def test_a_call_comes_back_with_its_usage_and_price() -> None:
+    """One call: the answer, what it used, what it cost by the price list, and which request it was."""
+    async with scripted_server() as server, LLMClient(config(server.base_url)) as client:
+        outcome = await client.call(ask(key="r1"))
+    assert outcome.answer is not None
+    assert outcome.answer.text == "hello"
+    assert (outcome.key, outcome.model, outcome.attempts, outcome.request_id) == ("r1", "gpt-6-luna", 1, "req_1")
+    assert outcome.cost_usd == (100 * Decimal("0.10") + 10 * Decimal("0.50")) / 1_000_000
+    assert client.metrics.snapshot().spent_usd == outcome.cost_usd
+
+
+async def test_what_was_answered_is_not_asked_again(tmp_path: Path) -> None:
+    """A second client with the same state file asks the server nothing."""
+    state = str(tmp_path / "state.sqlite")
+    async with scripted_server() as server:
+        async with LLMClient(config(server.base_url, state=state)) as client:
+            first = await client.call(ask(key="a"))
+        async with LLMClient(config(server.base_url, state=state)) as client:
+            second = await client.call(ask(key="b"))
+            third = await client.call(ask("something else"))
+    assert len(server.requests) == 2
+    assert (first.from_journal, second.from_journal, third.from_journal) == (False, True, False)
+    assert second.key == "b"
+    assert second.answer == first.answer
+    assert second.cost_usd == first.cost_usd
+    assert second.spent_usd == 0
+
+
+async def test_identical_requests_at_the_same_time_make_one_call() -> None:
+    """Whoever asks what is already being asked waits for that answer."""
+    async with scripted_server() as server:
+        server.gate = asyncio.Event()
+        async with LLMClient(config(server.base_url)) as client:
+            calls = [asyncio.create_task(client.call(ask())) for _ in range(5)]
+            while not server.requests:
+                await asyncio.sleep(0)
+            server.gate.set()
+            outcomes = await asyncio.gather(*calls)
+    assert len(server.requests) == 1
+    assert sorted(outcome.from_journal for outcome in outcomes) == [False, True, True, True, True]
+
+
+async def test_waiting_mends_what_it_can() -> None:
+    """Server errors are retried until an answer comes, and the outcome counts the attempts."""
+
+    def script(request: dict[str, Any], number: int) -> Any:
+        return error(500, "server_error") if number < 3 else answer()
+
+    async with scripted_server(script) as server, LLMClient(config(server.base_url)) as client:
+        outcome = await client.call(ask())
+    assert outcome.answer is not None
+    assert outcome.attempts == 3
+
+
+async def test_a_refusal_for_quota_is_not_an_attempt_lost() -> None:
+    """However often the server says 429, the row is not given up; the limiter waits as it was told."""
+
+    def script(request: dict[str, Any], number: int) -> Any:
+        return error(429, "rate_limit_exceeded", kind="requests") if number < 8 else answer()
+
+    async with scripted_server(script) as server, LLMClient(config(server.base_url)) as client:
+        server.headers = {"retry-after-ms": "1"}
+        outcome = await client.call(ask())
+    assert outcome.answer is not None
+    assert outcome.rate_limited == 7
+
+
+async def test_the_next_model_takes_over_and_the_row_says_so() -> None:
+    """When the first model fails for good the second answers, with the reason."""
+
+    def script(request: dict[str, Any], number: int) -> Any:
+        return error(500, "server_error") if request["model"] == "gpt-6.1-sol" else answer()
+
+    async with scripted_server(script) as server:
+        async with LLMClient(config(server.base_url, "gpt-6.1-sol", "gpt-6-luna")) as client:
+            outcome = await client.call(ask())
+    assert outcome.model == "gpt-6-luna"
+    assert outcome.fallback_reason == "server_failed"
+    assert [request["model"] for request in server.requests] == ["gpt-6.1-sol"] * 3 + ["gpt-6-luna"]
+
+
+async def test_a_fallback_answer_counts_on_the_next_run(tmp_path: Path) -> None:
+    """An answer of the second model is taken from the journal before the first model is asked again."""
+    state = str(tmp_path / "state.sqlite")
+
+    def script(request: dict[str, Any], number: int) -> Any:
+        return error(500, "server_error") if request["model"] == "gpt-6.1-sol" else answer()
+
+    async with scripted_server(script) as server:
+        chain = config(server.base_url, "gpt-6.1-sol", "gpt-6-luna", state=state)
+        async with LLMClient(chain) as client:
+            await client.call(ask())
+        asked = len(server.requests)
+        async with LLMClient(chain) as client:
+            outcome = await client.call(ask())
+    assert len(server.requests) == asked
+    assert (outcome.model, outcome.fallback_reason) == ("gpt-6-luna", "server_failed")
+
+
+async def test_a_bad_request_is_an_outcome_at_once() -> None:
+    """What the provider rejects is not tried again, on no model, and the others go on."""
+
+    def script(request: dict[str, Any], number: int) -> Any:
+        bad = "bad" in request["messages"][0]["content"]
+        return error(400, "invalid_value", "messages is wrong") if bad else answer()
+
+    async with scripted_server(script) as server:
+        async with LLMClient(config(server.base_url, "gpt-6.1-sol", "gpt-6-luna")) as client:
+            outcomes = {
+                outcome.key: outcome
+                async for outcome in client.run([ask("bad", key="1"), ask("good", key="2")])
+            }
+    assert isinstance(outcomes["1"].error, RequestRejected)
+    assert outcomes["1"].attempts == 1
+    assert outcomes["2"].answer is not None
+
+
+async def test_a_long_request_goes_to_a_model_it_fits() -> None:
+    """A request too long for the first model's context is not sent to it."""
+    small = ModelConfig(model="gpt-4o-mini", context_window=200)
+    async with scripted_server() as server:
+        async with LLMClient(config(server.base_url, small, "gpt-6-luna")) as client:
+            outcome = await client.call(ask("word " * 500))
+    assert [request["model"] for request in server.requests] == ["gpt-6-luna"]
+    assert outcome.fallback_reason == "context_too_long"
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (error(429, "insufficient_quota", kind="insufficient_quota"), QuotaExhausted),
+        (error(401, "invalid_api_key"), CredentialsRefused),
+    ],
+)
+async def test_an_empty_account_or_a_refused_key_stops_the_run(reply: Any, expected: type[Exception]) -> None:
+    """One clear error for the run, not one for every row, and no further requests."""
+    async with scripted_server(lambda request, number: reply) as server:
+        server.gate = asyncio.Event()
+        server.gate.set()
+        async with LLMClient(config(server.base_url, max_concurrency=4)) as client:
+            with pytest.raises(expected):
+                async for _ in client.run(ask(str(number)) for number in range(1000)):
+                    pass
+    assert len(server.requests) <= 8
+
+
+async def test_the_budget_is_never_passed_and_what_was_paid_is_kept() -> None:
+    """With a cap worth seven calls, at most seven are paid, and the run stops with the figures."""
+    one_call = (100 * Decimal("0.10") + 10 * Decimal("0.50")) / 1_000_000
+    async with scripted_server() as server:
+        # The worst case of a call is some 3.4 times what it turns out to cost.
+        budget = {"usd_per_run": one_call * 7, "when_exceeded": "stop"}
+        async with LLMClient(config(server.base_url, budget=budget)) as client:
+            with pytest.raises(BudgetExceeded, match="usd_per_run"):
+                async for _ in client.run(ask(str(number)) for number in range(100)):
+                    pass
+    assert 4 <= len(server.requests) <= 7
+    assert client.metrics.snapshot().spent_usd <= one_call * 7
+
+
+async def test_past_the_budget_the_cheaper_model_answers() -> None:
+    """`downgrade`: what the first model may no longer spend, a cheaper one may."""
+    budget = {"usd_per_run": "0.0003"}
+    async with scripted_server(lambda request, number: answer(model=request["model"])) as server:
+        async with LLMClient(config(server.base_url, "gpt-6.1-sol", "gpt-6-luna", budget=budget)) as client:
+            outcomes = [outcome async for outcome in client.run(ask(str(number)) for number in range(3))]
+    assert {outcome.model for outcome in outcomes} == {"gpt-6-luna"}
+    assert {outcome.fallback_reason for outcome in outcomes} == {"budget"}
+
+
+async def test_the_last_resort_is_the_last_answer_kept(tmp_path: Path) -> None:
+    """`cached`: when nothing else answers, the last answer for the same subject does, and says so."""
+    state = str(tmp_path / "state.sqlite")
+    async with scripted_server() as server:
+        chain = config(server.base_url, "gpt-6-luna", "cached", state=state)
+        async with LLMClient(chain) as client:
+            await client.call(ask("old prompt", subject="call 7"))
+        server.script = lambda request, number: error(500, "server_error")
+        async with LLMClient(chain) as client:
+            known = await client.call(ask("new prompt", subject="call 7"))
+            unknown = await client.call(ask("new prompt", subject="call 8"))
+    assert known.answer is not None
+    assert known.from_journal
+    assert known.fallback_reason == "cached: server_failed"
+    assert isinstance(unknown.error, ServerFailed)
+
+
+async def test_an_unknown_price_is_refused_while_a_budget_holds() -> None:
+    """A budget cannot be kept on a model without a price, so it is not asked, unless that is allowed."""
+    async with scripted_server(lambda request, number: answer(model=request["model"])) as server:
+        strict = config(server.base_url, "my-own-model", budget={"usd_per_run": 1})
+        async with LLMClient(strict) as client:
+            refused = await client.call(ask())
+        loose = config(
+            server.base_url, "my-own-model", budget={"usd_per_run": 1, "allow_unknown_prices": True}
+        )
+        async with LLMClient(loose) as client:
+            allowed = await client.call(ask())
+    assert "price of my-own-model is unknown" in str(refused.error)
+    assert allowed.answer is not None
+    assert allowed.cost_usd is None
+    assert len(server.requests) == 1
+
+
+async def test_leaving_a_stream_early_keeps_what_was_sent(tmp_path: Path) -> None:
+    """Whoever stops reading cancels what waits; answers on their way still reach the journal."""
+    state = str(tmp_path / "state.sqlite")
+    async with scripted_server() as server:
+        async with LLMClient(config(server.base_url, state=state, max_concurrency=4)) as client:
+            await client.call(ask("the first one, which finds out about limits"))
+            server.requests.clear()
+            server.gate = asyncio.Event()
+            reading = asyncio.create_task(anext(aiter(client.run(ask(str(n)) for n in range(50)))))
+            while len(server.requests) < 4:
+                await asyncio.sleep(0)
+            reading.cancel()
+            await asyncio.wait([reading])
+            server.gate.set()
+        sent = len(server.requests)
+        server.requests.clear()
+        async with LLMClient(config(server.base_url, state=state)) as client:
+            outcomes = [outcome async for outcome in client.run(ask(str(n)) for n in range(sent))]
+    assert sent == 4
+    assert all(outcome.from_journal for outcome in outcomes)
+    assert server.requests == []
+
+
+async def test_memory_stays_bounded_by_reading_input_only_as_needed() -> None:
+    """The input is read at most `max_concurrency` ahead of what was handed out."""
+    read = 0
+
+    def requests() -> Any:
+        nonlocal read
+        for number in range(500):
+            read += 1
+            yield ask(str(number))
+
+    async with scripted_server() as server, LLMClient(config(server.base_url, max_concurrency=8)) as client:
+        async with aclosing(client.run(requests())) as outcomes:
+            handed_out = 0
+            async for _ in outcomes:
+                handed_out += 1
+                assert read - handed_out <= 8 + 1
+    assert handed_out == 500
+
+
+async def test_a_missing_key_is_one_clear_error() -> None:
+    """Without a key for OpenAI itself the client does not even open."""
+    with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
+        async with LLMClient(ClientConfig(chat=("gpt-6-luna",))):  # type: ignore[arg-type]
+            pass

@@ -1,0 +1,154 @@
+"""The limiter against a server with continuous refill, in virtual time: hours in milliseconds."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from rate_limited_server import RateLimitedServer
+from virtual_time import LoopClock, run_virtual
+
+from llm_assets.llm.limits import Limiter
+from llm_assets.llm.models import Limits
+from llm_assets.llm.pools import Client, Return, Want
+from llm_assets.llm.quota.memory import MemoryQuota
+
+RPM = 600
+
+
+@dataclass
+class Result:
+    server: RateLimitedServer
+    seconds_to_last_admission: float
+
+
+async def drive(
+    make_server: Callable[[], RateLimitedServer],
+    sizes: list[int],
+    limits: Limits | None,
+    *,
+    clients: int = 1,
+    at: tuple[float, Callable[[RateLimitedServer], None]] | None = None,
+) -> Result:
+    """Send every request through the limiter until the server has taken it."""
+    server, store = make_server(), MemoryQuota(LoopClock())
+    limiters = [Limiter(store, Client(id=str(number))) for number in range(clients)]
+    places = asyncio.Semaphore(400)
+
+    async def send(number: int, tokens: int) -> None:
+        limiter = limiters[number % clients]
+        async with places:
+            served, tries = False, 0
+            while not served:
+                grant = await limiter.acquire(
+                    "m", Want(1, tokens), limits, max_wait_seconds=9_999, first=tries > 0
+                )
+                served, reports, pause, kind = await server.ask(tokens)
+                tries += 1
+                limiter.settle(
+                    "m",
+                    Return(
+                        grant=grant,
+                        refused=not served,
+                        reports=reports,
+                        refused_kind=kind,
+                        pause_seconds=pause,
+                    ),
+                )
+
+    async def change() -> None:
+        if at is not None:
+            await asyncio.sleep(at[0])
+            at[1](server)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(change())
+        for number, tokens in enumerate(sizes):
+            group.create_task(send(number, tokens))
+    for limiter in limiters:
+        await limiter.aclose()
+    return Result(server, server.last_admission - server.started_at)
+
+
+@pytest.mark.parametrize("headers_at", ["admission", "answer"])
+@pytest.mark.parametrize("clients", [1, 4])
+def test_uses_the_whole_request_quota_without_a_refusal(headers_at: str, clients: int) -> None:
+    """1,100 requests at 600 a minute take the 50 s the arithmetic allows, and none is refused."""
+    result = run_virtual(
+        drive(
+            lambda: RateLimitedServer({"requests": RPM}, headers_at=headers_at),  # type: ignore[arg-type]
+            [100] * 1100,
+            Limits(requests_per_minute=RPM),
+            clients=clients,
+        )
+    )
+    assert result.server.refused == 0
+    assert 50 / result.seconds_to_last_admission > 0.985
+
+
+@pytest.mark.parametrize("headers_at", ["admission", "answer"])
+def test_mixed_sizes_use_the_token_quota(headers_at: str) -> None:
+    """Requests of 100 to 6,000 tokens fill the token quota and keep their order without refusals."""
+    source = random.Random(1)
+    sizes = [min(6000, max(100, int(source.lognormvariate(6.9, 0.8)))) for _ in range(1000)]
+    ideal_seconds = (sum(sizes) - 600_000) / 600_000 * 60
+    result = run_virtual(
+        drive(
+            lambda: RateLimitedServer({"tokens": 600_000}, headers_at=headers_at),  # type: ignore[arg-type]
+            sizes,
+            Limits(tokens_per_minute=600_000),
+        )
+    )
+    assert result.server.refused <= 2
+    assert ideal_seconds / result.seconds_to_last_admission > 0.985
+
+
+def test_learns_limits_nobody_configured() -> None:
+    """Without configured limits one probe goes ahead; its headers tell the rest."""
+    result = run_virtual(drive(lambda: RateLimitedServer({"requests": RPM}), [100] * 1100, None))
+    assert result.server.refused <= 2
+    assert 50 / result.seconds_to_last_admission > 0.98
+
+
+@pytest.mark.parametrize("headers_at", ["admission", "answer", None])
+def test_an_empty_bucket_causes_no_storm(headers_at: str | None) -> None:
+    """A bucket somebody else has emptied costs a refusal or two, not hundreds."""
+    result = run_virtual(
+        drive(
+            lambda: RateLimitedServer({"requests": RPM}, full=0.0, headers_at=headers_at),  # type: ignore[arg-type]
+            [100] * 500,
+            Limits(requests_per_minute=RPM),
+        )
+    )
+    assert result.server.refused <= 5
+    assert 50 / result.seconds_to_last_admission > 0.96
+
+
+def test_a_halved_limit_is_noticed_by_the_next_answer() -> None:
+    """Limits lowered in the middle of a run are followed at once."""
+    result = run_virtual(
+        drive(
+            lambda: RateLimitedServer({"requests": RPM}),
+            [100] * 950,
+            Limits(requests_per_minute=RPM),
+            at=(20.0, lambda server: server.change_limits(0.5)),
+        )
+    )
+    assert result.server.refused <= 0.02 * 950
+    assert (20 + (950 - 800) / 5) / result.seconds_to_last_admission > 0.97
+
+
+def test_a_neighbour_on_the_same_key_is_shared_with() -> None:
+    """Somebody who takes half of the refill is noticed from the headers, without a storm."""
+    result = run_virtual(
+        drive(
+            lambda: RateLimitedServer({"requests": RPM}, neighbour=0.5),
+            [100] * 800,
+            Limits(requests_per_minute=RPM),
+        )
+    )
+    assert result.server.refused <= 0.02 * 800
+    assert (200 / 5) / result.seconds_to_last_admission > 0.95
