@@ -9,13 +9,15 @@ from dataclasses import dataclass
 class Usage:
     """What one or several answers consumed.
 
-    `input_tokens` includes `cached_tokens`; `audio_seconds` is what per-minute models bill.
+    `input_tokens` includes `cached_tokens` (read from the provider's cache) and `cache_write_tokens`
+    (written to it, at a surcharge); `audio_seconds` is what per-minute models bill.
     """
 
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
     audio_seconds: float = 0.0
+    cache_write_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -27,4 +29,5 @@ class Usage:
             self.cached_tokens + other.cached_tokens,
             self.output_tokens + other.output_tokens,
             self.audio_seconds + other.audio_seconds,
+            self.cache_write_tokens + other.cache_write_tokens,
         )

@@ -73,7 +73,9 @@ class ModelConfig(_Frozen):
         if isinstance(entry, ModelConfig):
             return entry
         given: dict[str, Any] = {"model": entry} if isinstance(entry, str) else dict(entry)
-        return cls.model_validate(known_model(str(given.get("model", ""))) | given)
+        name = str(given.get("model", ""))
+        made_by = {"provider": "anthropic"} if name.startswith("claude-") else {}
+        return cls.model_validate(made_by | known_model(name) | given)
 
 
 class BudgetConfig(_Frozen):

@@ -108,7 +108,10 @@ def _cost(prices: _UnitPrices, usage: Usage) -> Decimal | None:
     # The input of a transcription is its audio but for a short prompt, which is cheaper.
     fresh = prices.audio_input if usage.audio_seconds and prices.audio_input else prices.input
     cached = min(usage.cached_tokens, size)
-    total = (size - cached) * fresh.at(size) + usage.output_tokens * prices.output.at(size)
+    written = min(usage.cache_write_tokens, size - cached)
+    total = (size - cached - written) * fresh.at(size) + usage.output_tokens * prices.output.at(size)
+    if written:
+        total += written * (prices.cache_write or fresh).at(size)
     if cached:
         total += cached * (prices.cached or fresh).at(size)
     return total / _MILLION

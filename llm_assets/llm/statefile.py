@@ -34,20 +34,18 @@ CREATE TABLE IF NOT EXISTS intents (
     run_id TEXT NOT NULL, owner TEXT NOT NULL, started_at REAL NOT NULL
 ) WITHOUT ROWID;
 """
-_MOST_IN_ONE_COMMIT = 1024
 
 
 @dataclass(slots=True)
 class _Job:
     operation: Callable[[sqlite3.Connection], Any]
     durable: bool
-    loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
     result: Any = None
 
 
 class StateFile:
-    """Context manager around the file's one connection. `path` may be `:memory:`.
+    """The file's one connection: a context manager of the event loop that uses it. `path` may be `:memory:`.
 
     `patience_seconds` is how long a locked or failing file is tried again before StateUnavailable.
     """
@@ -55,7 +53,10 @@ class StateFile:
     def __init__(self, path: str, *, patience_seconds: float = 30.0) -> None:
         self.path = path
         self._patience_seconds = patience_seconds
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._queued: list[_Job] = []
+        self._idle = True
+        self._batches: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._connection: sqlite3.Connection | None = None
         self._synchronous = ""
@@ -69,7 +70,9 @@ class StateFile:
     def __exit__(self, *_: object) -> None:
         """Everything already handed in is committed first."""
         if self._thread is not None:
-            self._jobs.put(None)
+            if self._queued:
+                self._batches.put(self._queued)
+            self._batches.put(None)
             self._thread.join()
             self._thread = None
         if self._connection is not None:
@@ -85,10 +88,20 @@ class StateFile:
         Raises StateUnavailable when the file stays locked or unusable. A cancelled caller does not
         undo an operation that is already on its way.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Result] = loop.create_future()
-        self._jobs.put(_Job(operation, durable, loop, future))
+        future: asyncio.Future[Result] = self._loop.create_future()
+        self._queued.append(_Job(operation, durable, future))
+        if self._idle:  # whatever else this turn of the loop asks for goes into the same transaction
+            self._idle = False
+            self._loop.call_soon(self._hand_over)
         return await future
+
+    def _hand_over(self) -> None:
+        """Give the thread what has queued up; what comes while it works is the next transaction."""
+        if not self._queued:
+            self._idle = True
+            return
+        batch, self._queued = self._queued, []
+        self._batches.put(batch)
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -104,21 +117,8 @@ class StateFile:
         return connection
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            batch = [job]
-            last = False
-            while len(batch) < _MOST_IN_ONE_COMMIT:
-                try:
-                    following = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    last = True
-                    break
-                batch.append(following)
+        while (batch := self._batches.get()) is not None:
             self._settle(batch)
-            if last:
-                return
 
     def _settle(self, batch: list[_Job]) -> None:
         """Commit a batch; when one operation is at fault, commit the others without it."""
@@ -164,20 +164,19 @@ class StateFile:
             self._connection.rollback()
 
     def _finish(self, batch: list[_Job], error: Exception | None) -> None:
-        """Wake the callers, with one call into each event loop."""
-        for loop in {job.loop for job in batch}:
-            jobs = [job for job in batch if job.loop is loop]
-            try:
-                loop.call_soon_threadsafe(_resolve, jobs, error)
-            except RuntimeError:  # the loop is closed: nobody waits any more, and what was committed stays
+        """Wake the callers, with one call into the event loop."""
+        try:
+            self._loop.call_soon_threadsafe(self._resolve, batch, error)
+        except RuntimeError:  # the loop is closed: nobody waits any more, and what was committed stays
+            return
+
+    def _resolve(self, batch: list[_Job], error: Exception | None) -> None:
+        for job in batch:
+            if job.future.done():
                 continue
-
-
-def _resolve(jobs: list[_Job], error: Exception | None) -> None:
-    for job in jobs:
-        if job.future.done():
-            continue
-        if error is None:
-            job.future.set_result(job.result)
-        else:
-            job.future.set_exception(error)
+            if error is None:
+                job.future.set_result(job.result)
+            else:
+                job.future.set_exception(error)
+        # The callers go on first, so that what they ask for next is in the next transaction.
+        self._loop.call_soon(self._hand_over)

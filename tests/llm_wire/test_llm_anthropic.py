@@ -101,7 +101,7 @@ async def test_an_answer_comes_with_what_it_billed(server: WireServer, transport
     server.act = says(message())
     assert await ask(server, transport) == Answer(
         text='{"score":7}',
-        usage=Usage(input_tokens=150, cached_tokens=100, output_tokens=5),
+        usage=Usage(input_tokens=150, cached_tokens=100, output_tokens=5, cache_write_tokens=30),
         model="claude-x-20260101",
         service_tier="standard",
     )

@@ -43,7 +43,7 @@ def completion(**changes: Any) -> dict[str, Any]:
         "usage": {
             "prompt_tokens": 120,
             "completion_tokens": 30,
-            "prompt_tokens_details": {"cached_tokens": 100, "audio_tokens": 0},
+            "prompt_tokens_details": {"cached_tokens": 100, "cache_write_tokens": 15, "audio_tokens": 0},
         },
         "service_tier": "default",
     } | changes
@@ -140,7 +140,7 @@ async def test_an_answer_comes_with_what_it_billed(server: WireServer, transport
     server.act = says(completion())
     assert await ask(server, transport) == Answer(
         text='{"mood":"cross"}',
-        usage=Usage(input_tokens=120, cached_tokens=100, output_tokens=30),
+        usage=Usage(input_tokens=120, cached_tokens=100, output_tokens=30, cache_write_tokens=15),
         model="m-2026-01-02",
         service_tier="default",
     )

@@ -23,13 +23,25 @@ def model(entry: Any) -> ModelConfig:
 
 
 @settings(deadline=None)
-@given(st.sampled_from(LISTED), TOKENS, TOKENS, TOKENS, st.sampled_from([None, "default", "flex", "batch"]))
-def test_the_price_is_the_lists(name: str, fresh: int, cached: int, output: int, tier: str | None):
+@given(
+    st.sampled_from(LISTED),
+    TOKENS,
+    TOKENS,
+    TOKENS,
+    TOKENS,
+    st.sampled_from([None, "default", "flex", "batch"]),
+)
+def test_the_price_is_the_lists(
+    name: str, fresh: int, cached: int, written: int, output: int, tier: str | None
+):
     """For any usage, tier and context size the price is what the price list computes itself."""
-    usage = Usage(input_tokens=fresh + cached, cached_tokens=cached, output_tokens=output)
+    size = fresh + cached + written
+    usage = Usage(input_tokens=size, cached_tokens=cached, cache_write_tokens=written, output_tokens=output)
     context = {"batch": {"processing": "batch"}, "flex": {"service_tier": "flex"}}.get(tier or "", {})
     expected = genai_prices.calc_price(
-        genai_prices.Usage(input_tokens=fresh + cached, cache_read_tokens=cached, output_tokens=output),
+        genai_prices.Usage(
+            input_tokens=size, cache_read_tokens=cached, cache_write_tokens=written, output_tokens=output
+        ),
         name,
         provider_id=model(name).provider,
         price_context=context,

@@ -149,6 +149,7 @@ def _usage(usage: dict[str, Any]) -> Usage:
     return Usage(
         input_tokens=count_in(usage, "input_tokens") + cached + written,
         cached_tokens=cached,
+        cache_write_tokens=written,
         output_tokens=count_in(usage, "output_tokens"),
     )
 

@@ -86,10 +86,12 @@ class ChatCompletions:
             asked = "\n".join(message.content for message in request.messages)
             return Usage(input_tokens=estimate_tokens(asked), output_tokens=estimate_tokens(text))
         input_tokens = count_in(usage, "prompt_tokens")
-        cached = count_in(object_in(usage, "prompt_tokens_details"), "cached_tokens")
+        details = object_in(usage, "prompt_tokens_details")
+        cached = min(count_in(details, "cached_tokens"), input_tokens)
         return Usage(
             input_tokens=input_tokens,
-            cached_tokens=min(cached, input_tokens),
+            cached_tokens=cached,
+            cache_write_tokens=min(count_in(details, "cache_write_tokens"), input_tokens - cached),
             output_tokens=count_in(usage, "completion_tokens"),
         )
 

@@ -1,0 +1,24 @@
+.PHONY: check format lint types imports test samples
+
+check: lint types imports test
+
+format:
+	ruff format .
+	ruff check --fix .
+
+lint:
+	ruff format --check .
+	ruff check .
+
+types:
+	pyright
+
+imports:
+	lint-imports
+
+test:
+	pytest
+
+# The sample recordings are in git; this speaks them anew (needs Debian's flite).
+samples:
+	python scripts/make_samples.py
