@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
 
 from llm_assets.clock import Clock
@@ -21,6 +21,7 @@ from llm_assets.llm.pools import Client
 from llm_assets.llm.providers.select import make_provider
 from llm_assets.llm.quota.base import QuotaStore
 from llm_assets.llm.quota.memory import MemoryQuota
+from llm_assets.llm.quota.redis import RedisQuota
 from llm_assets.llm.quota.sqlite import SqliteQuota
 from llm_assets.llm.requests import Endpoint
 from llm_assets.llm.statefile import StateFile
@@ -44,8 +45,9 @@ async def open_services(
     Raises StateUnavailable when the state cannot be opened, ConfigurationError when it cannot be used.
     """
     owner = uuid.uuid4().hex
-    with StateFile(_state_path(config)) as statefile:
-        store = _store(config, statefile, clock)
+    async with AsyncExitStack() as stack:
+        statefile = stack.enter_context(StateFile(_state_path(config)))
+        store = _store(config, statefile, clock, stack)
         limiter = Limiter(store, Client(id=owner, priority=priority), headroom=config.headroom)
         budget = Budget(
             store,
@@ -62,12 +64,10 @@ async def open_services(
             max_connections=config.max_concurrency,
         )
         journal = Journal(statefile, run_id=run_id, owner=owner)
-        async with transport:
-            try:
-                yield Services(config, clock, transport, limiter, budget, journal, metrics, run_id)
-            finally:
-                await limiter.aclose()
-                await budget.flush()
+        await stack.enter_async_context(transport)
+        stack.push_async_callback(budget.flush)
+        stack.push_async_callback(limiter.aclose)
+        yield Services(config, clock, transport, limiter, budget, journal, metrics, run_id)
 
 
 def make_chains(services: Services, counter: TokenCounter) -> dict[Endpoint, ModelChain]:
@@ -122,7 +122,12 @@ def _state_path(config: ClientConfig) -> str:
     return config.state
 
 
-def _store(config: ClientConfig, statefile: StateFile, clock: Clock) -> QuotaStore:
+def _store(config: ClientConfig, statefile: StateFile, clock: Clock, stack: AsyncExitStack) -> QuotaStore:
     if config.quota:
-        raise ConfigurationError("LLM_ASSETS_QUOTA: only the state file is supported yet; leave it empty")
+        try:
+            redis = RedisQuota(config.quota)
+        except ValueError as error:
+            raise ConfigurationError(f"the quota is not the URL of a Redis server: {error}") from None
+        stack.push_async_callback(redis.aclose)
+        return redis
     return SqliteQuota(statefile, clock) if config.state is not None else MemoryQuota(clock)

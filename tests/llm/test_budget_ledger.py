@@ -83,7 +83,9 @@ def test_the_message_says_which_cap_and_what_is_spent() -> None:
         budget = make_budget(MemoryQuota(LoopClock()), tokens_per_run=100)
         first = await budget.reserve(Spending(0, 80))
         budget.settle(first, Spending(0, 80))
-        with pytest.raises(BudgetExceeded, match=r"tokens_per_run of 100 tokens has 80 tokens spent.*30 tokens"):
+        with pytest.raises(
+            BudgetExceeded, match=r"tokens_per_run of 100 tokens has 80 tokens spent.*30 tokens"
+        ):
             await budget.reserve(Spending(0, 30))
 
     run_virtual(scenario())

@@ -42,7 +42,12 @@ async def test_a_call_comes_back_with_its_usage_and_price() -> None:
         outcome = await client.call(ask(key="r1"))
     assert outcome.answer is not None
     assert outcome.answer.text == "hello"
-    assert (outcome.key, outcome.model, outcome.attempts, outcome.request_id) == ("r1", "gpt-6-luna", 1, "req_1")
+    assert (outcome.key, outcome.model, outcome.attempts, outcome.request_id) == (
+        "r1",
+        "gpt-6-luna",
+        1,
+        "req_1",
+    )
     assert outcome.cost_usd == (100 * Decimal("0.10") + 10 * Decimal("0.50")) / 1_000_000
     assert client.metrics.snapshot().spent_usd == outcome.cost_usd
 

