@@ -39,10 +39,18 @@ class ScriptedServer:
     headers: dict[str, str] = field(default_factory=dict)
     gate: asyncio.Event | None = None
     base_url: str = ""
+    _came: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def asked(self, count: int) -> None:
+        """Wait until `count` requests have come."""
+        while len(self.requests) < count:
+            self._came.clear()
+            await self._came.wait()
 
     async def handle(self, http: web.Request) -> web.Response:
         request = json.loads(await http.read())
         self.requests.append(request)
+        self._came.set()
         reply = self.script(request, len(self.requests))
         if self.gate is not None:
             await self.gate.wait()

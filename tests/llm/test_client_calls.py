@@ -75,8 +75,7 @@ async def test_identical_requests_at_the_same_time_make_one_call() -> None:
         server.gate = asyncio.Event()
         async with LLMClient(config(server.base_url)) as client:
             calls = [asyncio.create_task(client.call(ask())) for _ in range(5)]
-            while not server.requests:
-                await asyncio.sleep(0)
+            await server.asked(1)
             server.gate.set()
             outcomes = await asyncio.gather(*calls)
     assert len(server.requests) == 1
@@ -254,8 +253,7 @@ async def test_leaving_a_stream_early_keeps_what_was_sent(tmp_path: Path) -> Non
             server.requests.clear()
             server.gate = asyncio.Event()
             reading = asyncio.create_task(anext(aiter(client.run(ask(str(n)) for n in range(50)))))
-            while len(server.requests) < 4:
-                await asyncio.sleep(0)
+            await server.asked(4)
             reading.cancel()
             await asyncio.wait([reading])
             server.gate.set()

@@ -35,7 +35,7 @@ async def known_limiter(store: MemoryQuota, client: Client | None = None) -> Lim
 @settings(max_examples=30, deadline=None)
 @given(sizes=st.lists(st.integers(1, 5500), min_size=1, max_size=40))
 def test_never_more_than_the_limit_in_any_window_and_in_order(sizes: list[int]) -> None:
-    """Whatever the sizes: no minute holds more than twice the limit's bucket arithmetic, first in first out."""
+    """Whatever the sizes: no window holds more than the bucket's arithmetic; first in, first out."""
 
     async def scenario() -> None:
         limiter = await known_limiter(MemoryQuota(LoopClock()))
