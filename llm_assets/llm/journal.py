@@ -65,25 +65,27 @@ class JournalSize:
 
 def journal_key(request: Request, model: ModelConfig, server: str) -> bytes:
     """The identity of an answer: provider, server, endpoint, model, parameters and the whole request."""
-    shape: dict[str, Any] = {
-        "v": _KEY_VERSION,
-        "server": server,
-        "provider": model.provider,
-        "model": model.model,
-        "parameters": dict(model.parameters),
-        "endpoint": request.endpoint,
-    }
+    digest = hashlib.sha256(
+        _json([_KEY_VERSION, server, model.provider, model.model, dict(model.parameters)])
+    )
     if isinstance(request, ChatRequest):
-        shape["messages"] = [(message.role, message.content) for message in request.messages]
-        shape["schema"] = request.output_schema and (request.output_schema.name, request.output_schema.schema)
-        shape["max_output_tokens"] = request.max_output_tokens or model.max_output_tokens
-        shape["structured_output"] = model.structured_output
+        most_output_tokens = request.max_output_tokens or model.max_output_tokens
+        shape = ["chat", most_output_tokens, model.structured_output]
+        if request.output_schema is not None:
+            shape += [request.output_schema.name, request.output_schema.schema]
+        digest.update(_json(shape))
+        for message in request.messages:
+            content = message.content.encode()
+            digest.update(f"\n{message.role} {len(content)}\n".encode())
+            digest.update(content)
     else:
-        shape["audio"] = request.sha256
-        shape["format"] = model.transcription_format
-        shape["hints"] = (request.language, request.prompt, request.keywords)
-    text = json.dumps(shape, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).digest()
+        hints = [request.language, request.prompt, list(request.keywords)]
+        digest.update(_json(["transcription", request.sha256, model.transcription_format, *hints]))
+    return digest.digest()
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()
 
 
 class Journal:
@@ -211,7 +213,7 @@ def dump_entry(entry: Entry) -> str:
         "run_id": entry.run_id,
         "answer": {
             "text": answer.text,
-            "usage": asdict(answer.usage),
+            "usage": {name: getattr(answer.usage, name) for name in Usage.__slots__},
             "model": answer.model,
             "finish_reason": answer.finish_reason,
             "refusal": answer.refusal,

@@ -69,9 +69,8 @@ class RedisQuota:
             from redis.asyncio import Redis
         except ImportError:
             raise MissingExtra("A quota in Redis", "redis") from None
-        self._redis: Redis = cast(
-            "Redis",
-            Redis.from_url(url, decode_responses=True, socket_timeout=5.0, socket_connect_timeout=5.0),
+        self._redis: Redis = Redis.from_url(
+            url, decode_responses=True, socket_timeout=5.0, socket_connect_timeout=5.0
         )
         self._swap = self._redis.register_script(_SWAP)
         self._patience_seconds = patience_seconds
