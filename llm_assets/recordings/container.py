@@ -1,0 +1,68 @@
+"""Open what a recording's bytes contain. The only place where libav's errors become ours.
+
+Only containers that carry audio are opened: a playlist (HLS, concat) under the name of a recording could
+make libav read other files or hosts.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+
+from llm_assets.errors import RecordingUnreadable
+
+# libav's names for them; an alias has to be there too (mov,mp4,m4a,… are one demuxer).
+_CONTAINERS = (
+    "aac,ac3,aiff,amr,amrnb,amrwb,asf,au,avi,caf,flac,flv,gsm,matroska,webm,"
+    "mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,ogg,w64,wav"
+)
+
+
+@contextmanager
+def open_audio(audio: bytes) -> Generator[tuple[InputContainer, AudioStream]]:
+    """The container and its first audio track.
+
+    Raises:
+        RecordingUnreadable: empty, not audio, no audio track, or libav gave up inside the `with` block.
+    """
+    if not audio:
+        raise RecordingUnreadable("empty (0 bytes)")
+    try:
+        with av.open(
+            io.BytesIO(audio),
+            "r",
+            metadata_errors="replace",
+            container_options={"format_whitelist": _CONTAINERS},
+        ) as container:
+            if not container.streams.audio:
+                raise RecordingUnreadable("no audio track")
+            yield container, container.streams.audio[0]
+    except FFmpegError as error:
+        raise RecordingUnreadable(f"not audio, or damaged: {error.strerror or error}") from error
+
+
+def packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
+    """The track's packets up to its end or to where the container is damaged."""
+    try:
+        yield from container.demux(stream)
+    except FFmpegError:
+        return
+
+
+def decoded(packet: Packet[AudioStream]) -> list[AudioFrame]:
+    """A packet's frames; none when the packet is damaged, as every player does it.
+
+    Decoders call damage by several names: "invalid data", "not permitted", numbers without a name.
+    """
+    try:
+        return packet.decode()
+    except FFmpegError:
+        return []

@@ -1,0 +1,75 @@
+"""What a recording is: container, codec, channels, sample rate, duration.
+
+A container may claim a duration that its content does not have (cut off, streamed, estimated from a bit
+rate), so the claim is taken only where the packets confirm it. Reading packets decodes nothing: some
+thousand times faster than real time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+
+from llm_assets.errors import RecordingUnreadable
+from llm_assets.recordings.container import decoded, open_audio, packets
+
+_AGREES_WITHIN_SECONDS = 0.25
+_MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFacts:
+    """`format` is the container's common name (`ogg`, `m4a`), `codec` the codec's (`opus`, `aac`)."""
+
+    format: str
+    codec: str
+    channels: int
+    sample_rate: int
+    duration_seconds: float
+
+
+def probe(audio: bytes, file_name: str) -> AudioFacts:
+    """The facts of the first audio track.
+
+    Raises:
+        RecordingUnreadable: there is nothing in it that can be decoded; the message is the reason.
+    """
+    with open_audio(audio) as (container, stream):
+        measured_seconds = _measured(container, stream)
+        return AudioFacts(
+            format=_format_name(container.format.name, file_name),
+            codec=stream.codec_context.codec.canonical_name,
+            channels=stream.codec_context.channels,
+            sample_rate=stream.codec_context.sample_rate,
+            duration_seconds=_trusted(container.duration, measured_seconds),
+        )
+
+
+def _format_name(names: str, file_name: str) -> str:
+    """One of libav's names for a container (`mov,mp4,m4a,…`), the file's own extension if it is one."""
+    known = names.split(",")
+    extension = PurePosixPath(file_name).suffix.lower().removeprefix(".")
+    return extension if extension in known else known[0]
+
+
+def _measured(container: InputContainer, stream: AudioStream) -> float:
+    """Seconds of all packets together, sure that at least one of them decodes.
+
+    Not from the first time stamp to the last: they start again where recordings were joined.
+    """
+    ticks, decodes = 0, False
+    for packet in packets(container, stream):
+        decodes = decodes or any(frame.samples for frame in decoded(packet))
+        ticks += packet.duration or 0
+    if not decodes or stream.time_base is None:
+        raise RecordingUnreadable("no sound in it can be decoded")
+    return float(ticks * stream.time_base)
+
+
+def _trusted(claimed_microseconds: int | None, measured_seconds: float) -> float:
+    claimed_seconds = (claimed_microseconds or 0) / _MICROSECONDS
+    agrees = abs(claimed_seconds - measured_seconds) <= _AGREES_WITHIN_SECONDS
+    return claimed_seconds if agrees else measured_seconds

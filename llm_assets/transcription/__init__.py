@@ -1,0 +1,1 @@
+"""Transcription: audio chunks to a model, its answers stitched to one transcript per recording."""

@@ -1,0 +1,52 @@
+"""What the calls for one recording add up to: cost, latency, models, where the answers came from. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from llm_assets.llm.requests import Outcome
+from llm_assets.records import Transcript
+from llm_assets.transcription.stitch import AnsweredChunk, stitch
+
+
+def summarized(
+    row: Transcript, outcomes: Sequence[Outcome], answered: Iterable[AnsweredChunk] | None = None
+) -> Transcript:
+    """`row` with the sums over its calls, and with text and segments when the answers are given.
+
+    Cost counts what was answered, also where the transcript failed as a whole. Latency is the sum over
+    the calls, which ran side by side.
+    """
+    if answered is not None:
+        text, segments = stitch(answered)
+        row = replace(row, text=text, segments=segments)
+    answers = [outcome for outcome in outcomes if outcome.answer is not None]
+    return replace(
+        row,
+        language=_first(outcome.answer.language for outcome in outcomes if outcome.answer),
+        chunk_count=len(outcomes),
+        model=_joined(outcome.model for outcome in answers),
+        provider=_joined(outcome.provider for outcome in answers),
+        fallback_reason=_first(outcome.fallback_reason for outcome in answers),
+        from_journal=bool(answers) and all(outcome.from_journal for outcome in answers),
+        cost_usd=_total([outcome.cost_usd for outcome in answers]),
+        latency_seconds=sum(outcome.latency_seconds for outcome in outcomes) if outcomes else None,
+        transcribed_at=max((outcome.finished_at for outcome in answers), default=None),
+    )
+
+
+def _first(values: Iterable[str | None]) -> str | None:
+    return next((value for value in values if value), None)
+
+
+def _joined(names: Iterable[str | None]) -> str | None:
+    """Each name once, in the order of first use."""
+    return ",".join(dict.fromkeys(name for name in names if name)) or None
+
+
+def _total(costs: Sequence[Decimal | None]) -> Decimal | None:
+    """A sum with an unknown part is unknown, and so is the cost of nothing answered."""
+    known = [cost for cost in costs if cost is not None]
+    return sum(known, Decimal(0)) if known and len(known) == len(costs) else None

@@ -1,0 +1,55 @@
+"""Audio for the tests: bursts of sound with pauses at known times, in any container."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from llm_assets.recordings.encode import FLAC, OPUS, Encoder, Encoding, Samples
+
+RATE = 16_000
+MP3 = Encoding("mp3", "mp3", "libmp3lame", bit_rate=32_000)
+WAV = Encoding("wav", "wav", "pcm_s16le")
+M4A = Encoding("m4a", "ipod", "aac", bit_rate=32_000)
+WEBM = Encoding("webm", "webm", "libopus", bit_rate=24_000)
+ENCODINGS = {"ogg": OPUS, "flac": FLAC, "mp3": MP3, "wav": WAV, "m4a": M4A, "webm": WEBM, "opus": OPUS}
+
+
+def sound(seconds: float, rate: int = RATE, seed: int = 1) -> Samples:
+    """A hum whose loudness wavers like syllables do, never silent."""
+    time = np.arange(round(seconds * rate)) / rate
+    syllables = 0.55 + 0.45 * np.sin(2 * np.pi * 4 * time)
+    noise = np.random.default_rng(seed).normal(0, 0.05, time.size)
+    return ((np.sin(2 * np.pi * 180 * time) * syllables + noise) * 8000).astype(np.int16)
+
+
+def hush(seconds: float, rate: int = RATE, seed: int = 2) -> Samples:
+    """A pause as a telephone line has it: quiet, not zero."""
+    return np.random.default_rng(seed).normal(0, 12, round(seconds * rate)).astype(np.int16)
+
+
+def talk(turns: Sequence[tuple[float, float]]) -> tuple[Samples, list[tuple[float, float]]]:
+    """Turns of (seconds of sound, seconds of pause); the samples, and where the pauses begin and end."""
+    parts: list[Samples] = []
+    pauses: list[tuple[float, float]] = []
+    position = 0.0
+    for number, (spoken, pause) in enumerate(turns):
+        parts += [sound(spoken, seed=number), hush(pause, seed=number)]
+        pauses.append((position + spoken, position + spoken + pause))
+        position += spoken + pause
+    return np.concatenate(parts), pauses
+
+
+def encoded(samples: Samples, encoding: Encoding, rate: int = RATE, channels: int = 1) -> bytes:
+    with Encoder(encoding, rate, channels) as encoder:
+        encoder.write(samples)
+        return encoder.finish()
+
+
+def put(root: Path, path: str, content: bytes) -> Path:
+    target = root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content)
+    return target

@@ -1,0 +1,142 @@
+"""Finding a day's recordings, and only those."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from made_audio import put
+from upath import UPath
+
+from llm_assets.errors import MissingExtra, RecordingsUnavailable
+from llm_assets.recordings.find import EXTENSIONS, find_recordings
+
+DAY = date(2026, 3, 2)
+
+
+def paths(root: str | Path, day: date = DAY) -> list[str]:
+    return [found.path for found in find_recordings(str(root), day)]
+
+
+def test_finds_the_day_in_path_order(tmp_path: Path) -> None:
+    """Recordings come sorted by path, from folders within the day too, and from no other day."""
+    for path in ("2026-03-02/b.mp3", "2026-03-02/a/c.ogg", "2026-03-02/A.WAV", "2026-03-03/d.mp3", "e.mp3"):
+        put(tmp_path, path, b"sound")
+    assert paths(tmp_path) == ["2026-03-02/A.WAV", "2026-03-02/a/c.ogg", "2026-03-02/b.mp3"]
+
+
+def test_tells_name_size_and_time(tmp_path: Path) -> None:
+    """What a listing knows is on the found recording, with the time in UTC."""
+    put(tmp_path, "2026-03-02/call.ogg", b"12345")
+    [found] = find_recordings(str(tmp_path), DAY)
+    assert (found.file_name, found.size_bytes) == ("call.ogg", 5)
+    assert found.modified_at is not None
+    assert found.modified_at.tzinfo is UTC
+    assert abs((datetime.now(UTC) - found.modified_at).total_seconds()) < 60
+
+
+@pytest.mark.parametrize("name", ["a b.ogg", "it's.ogg", 'say "hi".ogg', "café ☎.ogg", "50%?#.ogg", "*.ogg"])
+def test_any_name_is_a_name(tmp_path: Path, name: str) -> None:
+    """Spaces, quotes, Unicode, and what means something in a URL or a pattern, are nothing special."""
+    put(tmp_path, f"2026-03-02/{name}", b"sound")
+    assert paths(tmp_path) == [f"2026-03-02/{name}"]
+
+
+@pytest.mark.parametrize("extension", sorted(EXTENSIONS))
+def test_every_listed_extension_is_found(tmp_path: Path, extension: str) -> None:
+    """Each extension of the layout is found, in capitals too."""
+    put(tmp_path, f"2026-03-02/a{extension}", b"sound")
+    put(tmp_path, f"2026-03-02/b{extension.upper()}", b"sound")
+    assert len(paths(tmp_path)) == 2
+
+
+def test_leaves_alone_what_is_no_recording(tmp_path: Path) -> None:
+    """Other files, hidden files and hidden folders are not listed."""
+    for path in ("notes.txt", "noextension", ".a.mp3", "._b.mp3", ".trash/c.mp3", "d.mp3/.keep"):
+        put(tmp_path, f"2026-03-02/{path}", b"x")
+    assert paths(tmp_path) == []
+
+
+def test_a_day_without_a_folder_is_empty(tmp_path: Path) -> None:
+    """No folder for the day means no recordings, not an error."""
+    assert paths(tmp_path) == []
+
+
+@pytest.mark.parametrize("root", ["nowhere", "memory://nowhere", "no-such-protocol://here"])
+def test_a_missing_root_says_what_to_set(tmp_path: Path, root: str) -> None:
+    """A root that is not there names itself and the variable that sets it."""
+    root = root if "://" in root else str(tmp_path / root)
+    with pytest.raises(RecordingsUnavailable, match="LLM_ASSETS_RECORDINGS") as caught:
+        find_recordings(root, DAY)
+    assert root in str(caught.value)
+
+
+def test_a_root_that_is_a_file_is_an_error(tmp_path: Path) -> None:
+    """A file where a folder should be cannot be listed."""
+    root = put(tmp_path, "recordings", b"x")
+    with pytest.raises(RecordingsUnavailable):
+        find_recordings(str(root), DAY)
+
+
+@pytest.mark.skipif(find_spec("s3fs") is not None, reason="the extra for S3 is installed")
+def test_a_bucket_without_its_extra_says_what_to_install() -> None:
+    """A URL whose file system is an extra of this package names the extra."""
+    with pytest.raises(MissingExtra, match=r"llm-assets\[s3\]"):
+        find_recordings("s3://bucket/calls", DAY)
+
+
+def test_a_link_out_of_the_root_is_listed_for_its_row(tmp_path: Path) -> None:
+    """Links to files or folders outside are neither followed nor passed over in silence."""
+    put(tmp_path, "outside/secret.mp3", b"secret")
+    root = tmp_path / "root"
+    put(root, "2026-03-02/a.mp3", b"sound")
+    (root / "2026-03-02/file.mp3").symlink_to(tmp_path / "outside/secret.mp3")
+    (root / "2026-03-02/folder").symlink_to(tmp_path / "outside")
+    assert paths(root) == ["2026-03-02/a.mp3", "2026-03-02/file.mp3", "2026-03-02/folder"]
+
+
+def test_a_day_that_is_a_link_out_of_the_root_is_refused(tmp_path: Path) -> None:
+    """A whole day that lies elsewhere is one clear error."""
+    put(tmp_path, "outside/secret.mp3", b"secret")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/2026-03-02").symlink_to(tmp_path / "outside")
+    with pytest.raises(RecordingsUnavailable, match="leads outside"):
+        find_recordings(str(tmp_path / "root"), DAY)
+
+
+def test_links_within_the_root_are_followed_once(tmp_path: Path) -> None:
+    """A link to a folder of the root is followed, a circle of links ends."""
+    put(tmp_path, "archive/a.mp3", b"sound")
+    put(tmp_path, "2026-03-02/b.mp3", b"sound")
+    (tmp_path / "2026-03-02/more").symlink_to(tmp_path / "archive")
+    (tmp_path / "archive/back").symlink_to(tmp_path / "2026-03-02")
+    assert paths(tmp_path) == ["2026-03-02/b.mp3", "2026-03-02/more/a.mp3"]
+
+
+def test_a_root_that_is_itself_a_link_is_fine(tmp_path: Path) -> None:
+    """The root may be a link: what is inside it is inside."""
+    put(tmp_path, "real/2026-03-02/a.mp3", b"sound")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert paths(tmp_path / "link") == ["2026-03-02/a.mp3"]
+
+
+def test_a_file_url_is_a_folder(tmp_path: Path) -> None:
+    """A file:// URL names the same recordings as the path."""
+    put(tmp_path, "2026-03-02/a b.mp3", b"sound")
+    assert paths(f"file://{tmp_path}") == ["2026-03-02/a b.mp3"]
+
+
+def test_any_fsspec_url_is_listed_the_same_way() -> None:
+    """In a bucket the layout, the rules for hidden files and the relative paths are the same."""
+    root = UPath("memory://test-find/calls")
+    for path in ("2026-03-02/b.mp3", "2026-03-02/a/c d.ogg", "2026-03-02/.h.mp3", "2026-03-03/d.mp3"):
+        target = root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(b"123")
+    found = find_recordings(str(root), DAY)
+    assert [each.path for each in found] == ["2026-03-02/a/c d.ogg", "2026-03-02/b.mp3"]
+    assert found[0].size_bytes == 3
+    assert found[0].modified_at is not None
+    assert find_recordings(str(root), date(2026, 3, 9)) == []
