@@ -1,0 +1,120 @@
+"""What the demo made, read back from the tables, and shown to a person or to a script."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from llm_assets.cli.project import SAMPLE_DAYS
+
+_DAYS = f"partition_date BETWEEN '{SAMPLE_DAYS[0]}' AND '{SAMPLE_DAYS[-1]}'"
+_ROWS = f"""
+    SELECT partition_date::VARCHAR AS day, file_name AS recording, i.status, i.sentiment.label AS sentiment,
+           i.intent, i.outcome, coalesce(i.summary, i.error) AS summary
+    FROM insights AS i JOIN recordings AS r USING (partition_date, recording_id)
+    WHERE {_DAYS} ORDER BY partition_date, path
+"""  # noqa: S608 - made of constants
+_TOTALS = f"""
+    SELECT count(*) FILTER (NOT from_journal), count(*) FILTER (from_journal),
+           coalesce(sum(cost_usd), 0), coalesce(sum(audio_seconds), 0),
+           coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0)
+    FROM llm_calls WHERE {_DAYS}
+"""  # noqa: S608 - made of constants
+QUESTION = (
+    "select file_name, sentiment.label, intent, outcome from insights "
+    "join recordings using (partition_date, recording_id)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """Rows and totals of the sample days. `calls` were asked of the emulator in the latest runs.
+
+    `cost_usd` is what the answers would have cost at OpenAI's prices, those from the journal included.
+    """
+
+    root: str
+    seconds: float
+    calls: int
+    journal_hits: int
+    cost_usd: Decimal
+    audio_seconds: float
+    input_tokens: int
+    output_tokens: int
+    insights: list[dict[str, Any]]
+
+
+def read_result(root: Path, seconds: float) -> DemoResult:
+    """Read what the materialized partitions hold."""
+    from llm_assets.orchestration.settings import Settings
+    from llm_assets.warehouse.query import query
+
+    path = Settings.from_env().duckdb_path
+    with query(path, _ROWS) as found:
+        insights = [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+    with query(path, _TOTALS) as found:
+        calls, hits, cost, audio, read, written = next(found.rows)
+    return DemoResult(
+        str(root), round(seconds, 1), calls, hits, cost, float(audio), int(read), int(written), insights
+    )
+
+
+def show_result(result: DemoResult, *, as_json: bool) -> None:
+    """Print the result to stdout."""
+    if as_json:
+        click.echo(json.dumps(asdict(result), ensure_ascii=False, indent=2, default=str))
+        return
+    console = Console(highlight=False, markup=False)
+    console.print(_table(result))
+    for line in _summary(result):
+        console.print(line, soft_wrap=True)
+
+
+def _table(result: DemoResult) -> Table:
+    table = Table("Day", "Recording", "Status", "Sentiment", "Intent", "Outcome", "Summary")
+    for row in result.insights:
+        table.add_row(*(str(value) if value is not None else "" for value in row.values()))
+    return table
+
+
+def _summary(result: DemoResult) -> list[str]:
+    usable = sum(row["status"] == "ok" for row in result.insights)
+    asked = f"The emulator was asked {result.calls} times; {result.journal_hits} answers were in the journal."
+    if not result.calls:
+        asked = f"Nothing was asked again: 0 calls, {result.journal_hits} answers from the journal."
+    used = (
+        f"{result.audio_seconds / 60:.1f} minutes of audio, {result.input_tokens:,} tokens in, "
+        f"{result.output_tokens:,} out"
+    )
+    return [
+        f"{len(result.insights)} recordings, {usable} understood, in {result.seconds:.0f} s. {asked}",
+        f"At OpenAI's prices these answers would have cost ${result.cost_usd:.4f} ({used}).",
+        "The emulator costs nothing; it is good for trying and rehearsing, not for insight.",
+        "",
+        "Next, see it in Dagster, and ask the tables:",
+        *(f"  {command}" for command in next_commands(Path(result.root))),
+    ]
+
+
+def next_commands(root: Path) -> tuple[str, str]:
+    """The two commands to type, as they work from here."""
+    here = Path.cwd() == root
+    home = "$PWD" if here else f'"{root}"'
+    workspace = "" if here else f' -w "{root / "workspace.yaml"}"'
+    ui = f"DAGSTER_HOME={home} {_program('dagster')} dev{workspace}"
+    return ui, f'{_program("llm-assets")} sql "{QUESTION}"'
+
+
+def _program(name: str) -> str:
+    """By its path when the virtual environment is not activated."""
+    beside = Path(sys.executable).with_name(name)
+    return name if shutil.which(name) or not beside.exists() else str(beside)

@@ -1,0 +1,135 @@
+"""`llm-assets sql`: ask the tables, read-only, and show the answer to a person or hand it to a script.
+
+What a reader would get wrong: the database is let go before the first character is printed. A pager at
+the other end of a pipe can stay open for hours, and no run could write in the meantime.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from typing import IO, cast
+
+import click
+
+from llm_assets.cli.sql_formats import WRITERS
+from llm_assets.errors import WarehouseError, WarehouseLocked, WarehouseMissing
+from llm_assets.warehouse.query import QueryResult, query, relations
+
+EXAMPLE = 'llm-assets sql "select asset, model, calls, cost_usd from daily_cost"'
+
+_TABLE_ROWS = 40
+_MEMORY_BYTES = 16 * 1024 * 1024
+
+# The backspace-b lines keep click from filling the paragraph.
+_EPILOG = """\b
+Exit codes: 0 the question was answered, 1 the question is wrong or wants more than
+reading, 2 wrong usage, 3 the database file is missing or held by another program.
+
+\b
+Examples:
+  llm-assets sql
+  llm-assets sql "select * from daily_cost"
+  llm-assets sql --format csv "select * from insights" > insights.csv
+  llm-assets sql - < question.sql
+"""
+
+
+class QueryRefused(click.ClickException):
+    """The question is wrong or wants more than reading."""
+
+    exit_code = 1
+
+
+class FileUnavailable(click.ClickException):
+    """The file is missing or held by another program."""
+
+    exit_code = 3
+
+
+@click.command(name="sql", epilog=_EPILOG)
+@click.argument("sql", required=False)
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(list(WRITERS)),
+    default="table",
+    show_default=True,
+    help="table is for people and shortens long texts; the others are complete and for scripts.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    help=f"Most rows to show, 0 for all.  [default: {_TABLE_ROWS} as a table, else all]",
+)
+@click.option(
+    "--database",
+    metavar="PATH",
+    help="DuckDB file.  [default: LLM_ASSETS_DUCKDB, else data/llm_assets.duckdb in the project's root]",
+)
+@click.option(
+    "--wait",
+    "wait_seconds",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=10.0,
+    show_default=True,
+    help="How long to wait while a run writes.",
+)
+def sql_command(
+    sql: str | None, output_format: str, limit: int | None, database: str | None, wait_seconds: float
+) -> None:
+    """Ask the tables a question in SQL, read-only. With - the question is read from standard input.
+
+    Without a question it lists the tables and views.
+    """
+    path = database or _configured_database()
+    if sql == "-":
+        sql = sys.stdin.read()
+    if sql is not None and not sql.strip():
+        raise click.UsageError("the question is empty")
+    if limit is None:
+        limit = _TABLE_ROWS if output_format == "table" and sql is not None else 0
+    try:
+        _answer(path, sql, output_format, limit, wait_seconds)
+    except (WarehouseMissing, WarehouseLocked) as error:
+        raise FileUnavailable(str(error)) from error
+    except WarehouseError as error:
+        raise QueryRefused(str(error)) from error
+
+
+def _configured_database() -> str:
+    # Imported here because Dagster comes with it, and a path on the command line needs none of that.
+    from llm_assets.orchestration.settings import Settings
+
+    return Settings.from_env().duckdb_path
+
+
+def _answer(path: str, sql: str | None, output_format: str, limit: int, wait_seconds: float) -> None:
+    with tempfile.SpooledTemporaryFile(_MEMORY_BYTES, mode="w+", encoding="utf-8", newline="") as spool:
+        output = cast("IO[str]", spool)
+        _write(path, sql, output_format, limit, wait_seconds, output)
+        output.seek(0)
+        shutil.copyfileobj(output, sys.stdout)
+
+
+def _write(
+    path: str, sql: str | None, output_format: str, limit: int, wait_seconds: float, output: IO[str]
+) -> None:
+    write = WRITERS[output_format]
+    if sql is not None:
+        with query(path, sql, lock_timeout_seconds=wait_seconds) as result:
+            write(result, limit, output)
+        return
+    write(_listing(path, wait_seconds), limit, output)
+    if output_format == "table":
+        output.write(f"Ask them, for instance:\n  {EXAMPLE}\n")
+
+
+def _listing(path: str, wait_seconds: float) -> QueryResult:
+    found = relations(path, lock_timeout_seconds=wait_seconds)
+    rows = ((relation.name, relation.kind, relation.row_count, relation.description) for relation in found)
+    return QueryResult(
+        ("name", "kind", "rows", "description"), ("VARCHAR", "VARCHAR", "BIGINT", "VARCHAR"), rows
+    )

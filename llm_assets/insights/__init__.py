@@ -1,0 +1,1 @@
+"""Transcripts to structured insights: output models, strict schemas, prompts, extraction and repair."""

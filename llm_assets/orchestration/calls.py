@@ -1,0 +1,130 @@
+"""Many items through the models: one client, bounded concurrency, progress, and results in their order.
+
+A call that fails for good is part of its item's result. A call that a later run can mend lets all others
+finish first, so that everything paid for is kept, and fails the run then: its partition is not replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import dagster as dg
+
+from llm_assets.errors import LLMAssetsError, PriceUnknown
+from llm_assets.llm.requests import Outcome, Request
+from llm_assets.llm.retry import is_mendable
+from llm_assets.llm.stream import stream
+from llm_assets.orchestration.errors import unmended_failure
+from llm_assets.orchestration.event_loop import run_coroutine
+from llm_assets.orchestration.progress import ProgressReporter
+from llm_assets.records import Recording, RowStatus, Transcript
+
+if TYPE_CHECKING:
+    from llm_assets.llm.client import LLMClient
+    from llm_assets.orchestration.resource import OpenAIResource
+
+Item = TypeVar("Item", Recording, Transcript)
+Result = TypeVar("Result")
+Call = Callable[[Request], Awaitable[Outcome]]
+Content = tuple[date, str]  # a day and a recording's id
+
+# Higher goes first at the shared limits: whoever waits for today's numbers goes before years of history.
+BACKFILL_PRIORITY = -10
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(Generic[Result]):
+    """What became of an item of a day, and the calls it took."""
+
+    day: date
+    result: Result
+    outcomes: tuple[Outcome, ...]
+
+
+Ask = Callable[[Item, Call], Awaitable[tuple[Result, tuple[Outcome, ...]]]]
+
+
+def ask_all(
+    context: dg.AssetExecutionContext,
+    openai: OpenAIResource,
+    items: Sequence[tuple[date, Item]],
+    ask: Ask[Item, Result],
+    *,
+    concurrency: int,
+) -> list[Finished[Result]]:
+    """Ask for every item, at most `concurrency` at a time, and return all in the order of `items`.
+
+    The same content twice in a day is asked once and comes back twice, the calls with the first one.
+    Raises what stops a run (budget, credentials, state) at once; answers that came by then are kept.
+    """
+    distinct = {(day, item.recording_id): item for day, item in items}
+    if not distinct:
+        return []
+    answers = run_coroutine(_ask_all(context, openai, distinct, ask, concurrency))
+    finished: list[Finished[Result]] = []
+    for day, item in items:
+        result, outcomes = answers[day, item.recording_id]
+        finished.append(Finished(day, result, outcomes))
+        answers[day, item.recording_id] = result, ()
+    return finished
+
+
+async def _ask_all(
+    context: dg.AssetExecutionContext,
+    openai: OpenAIResource,
+    items: Mapping[Content, Item],
+    ask: Ask[Item, Result],
+    concurrency: int,
+) -> dict[Content, tuple[Result, tuple[Outcome, ...]]]:
+    priority = call_priority(context.run.tags)
+    async with openai.client(context.run.run_id, priority, context.log.warning) as client:
+
+        async def one(content: Content) -> tuple[Content, tuple[Result, tuple[Outcome, ...]]]:
+            result, outcomes = await ask(items[content], client.call)
+            _stop_at_unknown_price(outcomes)
+            return content, (result, outcomes)
+
+        answers: dict[Content, tuple[Result, tuple[Outcome, ...]]] = {}
+        spent = _spent_by(client)
+        reporter = ProgressReporter(context.asset_key.path[-1], len(items), context.log.info, spent)
+        async for content, answer in stream(one, items, concurrency=concurrency):
+            answers[content] = answer
+            reporter.advance()
+    return answers
+
+
+def _spent_by(client: LLMClient) -> Callable[[], Decimal]:
+    return lambda: client.metrics.snapshot().spent_usd
+
+
+def call_priority(run_tags: Mapping[str, str]) -> int:
+    """The run's own `dagster/priority`; without one, a backfill stands behind everything else."""
+    try:
+        return int(run_tags["dagster/priority"])
+    except (KeyError, ValueError):
+        return BACKFILL_PRIORITY if "dagster/backfill" in run_tags else 0
+
+
+def _stop_at_unknown_price(outcomes: Sequence[Outcome]) -> None:
+    """No other item would fare better, so one message for the run instead of one per row."""
+    for outcome in outcomes:
+        if isinstance(outcome.error, PriceUnknown):
+            raise outcome.error
+
+
+def raise_if_mendable(
+    stage: str, finished: Sequence[Finished[Result]], status: Callable[[Result], RowStatus]
+) -> None:
+    """Raise dg.Failure when rows failed for nothing but an outage, which a later run can mend."""
+    errors = [_outage(each.outcomes) for each in finished if status(each.result) is RowStatus.FAILED]
+    found = [error for error in errors if error is not None]
+    if found:
+        raise unmended_failure(stage, found, len(finished))
+
+
+def _outage(outcomes: Sequence[Outcome]) -> LLMAssetsError | None:
+    return next((each.error for each in outcomes if each.error is not None and is_mendable(each.error)), None)

@@ -1,0 +1,92 @@
+"""Our errors as Dagster failures: what happened, the facts as metadata, and one sentence of what to do.
+
+Only what another attempt can mend may be retried by Dagster; a missing key or a spent budget may not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import TypeVar
+
+import dagster as dg
+
+from llm_assets.errors import (
+    BudgetExceeded,
+    CallFailed,
+    ConfigurationError,
+    CredentialsRefused,
+    LLMAssetsError,
+    PriceUnknown,
+    QuotaExhausted,
+    RunStopped,
+    StateUnavailable,
+    TableMismatch,
+)
+
+V = TypeVar("V")
+
+# Not mended by trying again; a person has to change something first.
+_FINAL = (RunStopped, ConfigurationError, PriceUnknown, TableMismatch)
+
+_KEPT = "Everything paid for is kept"
+
+# What to do, where the error's own message does not say it.
+_ADVICE: Mapping[type[LLMAssetsError], str] = {
+    BudgetExceeded: f"{_KEPT}: raise the budget, or materialize again when the next day begins.",
+    QuotaExhausted: f"{_KEPT}: add credit at the provider, then materialize again.",
+    CredentialsRefused: f"{_KEPT}: materialize again after that.",
+    PriceUnknown: "Give the model a price in its chain entry, or allow unknown prices in the budget.",
+    StateUnavailable: f"{_KEPT}: bring the shared state back, then materialize again.",
+    RunStopped: f"{_KEPT}: a later run goes on from here.",
+    CallFailed: f"{_KEPT}: materialize again; answers that came are not asked for twice.",
+}
+
+
+@contextmanager
+def as_failures() -> Generator[None]:
+    """Turn every error of this package into a `dg.Failure`; other exceptions pass as they are."""
+    try:
+        yield
+    except LLMAssetsError as error:
+        raise failure(error) from error
+
+
+def failure(error: LLMAssetsError) -> dg.Failure:
+    """The Dagster failure for an error: one sentence of what happened, one of what to do."""
+    advice = _nearest(_ADVICE, type(error))
+    description = " ".join(part for part in (_sentence(str(error)), advice) if part)
+    return dg.Failure(
+        description=description,
+        metadata=_facts(error),
+        allow_retries=not isinstance(error, _FINAL),
+    )
+
+
+def unmended_failure(stage: str, errors: list[LLMAssetsError], row_count: int) -> dg.Failure:
+    """The failure of a run in which calls failed for reasons that pass, after everything else was done."""
+    kinds = sorted({type(error).__name__ for error in errors})
+    return dg.Failure(
+        description=(
+            f"{len(errors)} of {row_count} {stage} could not be made because of an outage "
+            f"({', '.join(kinds)}); the first: {_sentence(str(errors[0]))} The partition was left as it was. "
+            f"{_ADVICE[CallFailed]}"
+        ),
+        metadata={"failed_rows": len(errors), "rows": row_count, **_facts(errors[0])},
+    )
+
+
+def _facts(error: LLMAssetsError) -> dict[str, str | int]:
+    facts: dict[str, str | int | None] = {"error": type(error).__name__}
+    if isinstance(error, CallFailed):
+        facts |= {"http_status": error.http_status, "code": error.code, "request_id": error.request_id}
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _nearest(table: Mapping[type[LLMAssetsError], V], kind: type[LLMAssetsError]) -> V | None:
+    """The entry of the class or of the nearest of its bases that has one."""
+    return next((table[base] for base in kind.__mro__ if base in table), None)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -1,0 +1,99 @@
+"""Data frames between assets, kept as typed DuckDB tables; a partition, or a range of them, is written whole.
+
+An asset's table is the last part of its key. The tables of the package are known by their names; any
+other asset says its own columns in its definition metadata, under `dagster/column_schema`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import Field
+
+from llm_assets.errors import ConfigurationError
+from llm_assets.orchestration.errors import as_failures
+from llm_assets.orchestration.partitions import partition_dates
+from llm_assets.warehouse.tables import FIXED_TABLES, Column, Table, insights_table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+COLUMN_SCHEMA = "dagster/column_schema"
+
+
+class DuckDBFrameIOManager(dg.ConfigurableIOManager):
+    """Stores pandas DataFrames of daily-partitioned assets in one DuckDB file, each partition atomically."""
+
+    path: str = Field(description="The DuckDB file, as an absolute path. Created when it is not there.")
+    lock_timeout_seconds: float = Field(
+        default=120.0, gt=0, description="How long to wait for other programs that hold the file."
+    )
+
+    def handle_output(self, context: dg.OutputContext, obj: DataFrame) -> None:
+        from llm_assets.warehouse.replace import replace_partition
+
+        with as_failures():
+            table = _table_of(context.asset_key, context.definition_metadata)
+            days = partition_dates(context.asset_partition_keys)
+            replace_partition(self.path, table, days, obj, lock_timeout_seconds=self.lock_timeout_seconds)
+        context.add_output_metadata(self._table_metadata(table) | _row_count(obj, len(days)))
+
+    def load_input(self, context: dg.InputContext) -> DataFrame:
+        from llm_assets.warehouse.read import read_partition
+
+        metadata = context.upstream_output.definition_metadata if context.upstream_output else {}
+        with as_failures():
+            table = _table_of(context.asset_key, metadata)
+            days = partition_dates(context.asset_partition_keys)
+            return read_partition(self.path, table, days, lock_timeout_seconds=self.lock_timeout_seconds)
+
+    def _table_metadata(self, table: Table) -> dict[str, Any]:
+        return {
+            "dagster/table_name": f"{Path(self.path).stem}.main.{table.name}",
+            "dagster/storage_kind": "duckdb",
+            COLUMN_SCHEMA: column_schema(table),
+        }
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """The columns of a table as Dagster shows them."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type=column.sql_type,
+                description=column.description,
+                constraints=dg.TableColumnConstraints(nullable=not column.required),
+            )
+            for column in table.columns
+        ]
+    )
+
+
+def _row_count(frame: DataFrame, partitions: int) -> dict[str, Any]:
+    """Dagster copies this to every partition of a range, so of a range only its asset can say the counts."""
+    return {"dagster/partition_row_count": len(frame)} if partitions == 1 else {}
+
+
+def _table_of(key: dg.AssetKey, metadata: Mapping[str, Any]) -> Table:
+    name = key.path[-1]
+    fixed = next((table for table in FIXED_TABLES if table.name == name), None)
+    return fixed or insights_table(name, _own_columns(name, metadata))
+
+
+def _own_columns(name: str, metadata: Mapping[str, Any]) -> Sequence[Column]:
+    schema = metadata.get(COLUMN_SCHEMA)
+    schema = schema.value if isinstance(schema, dg.TableSchemaMetadataValue) else schema
+    if not isinstance(schema, dg.TableSchema):
+        raise ConfigurationError(
+            f"Asset {name!r} has no columns: give its definition the metadata {COLUMN_SCHEMA!r}."
+        )
+    shared = {column.name for column in insights_table("any", ()).columns}
+    return [
+        Column(column.name, column.type, column.description or "", required=not column.constraints.nullable)
+        for column in schema.columns
+        if column.name not in shared
+    ]

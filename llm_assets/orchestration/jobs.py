@@ -1,0 +1,18 @@
+"""The job that materializes a day of the assets: for the schedule, the demo and the launchpad."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+JOB_NAME = "audio_insights_daily"
+
+
+def daily_job(assets: Sequence[dg.AssetsDefinition]):
+    """A job over these assets and their checks, a partition at a time."""
+    return dg.define_asset_job(
+        JOB_NAME,
+        selection=dg.AssetSelection.assets(*assets),
+        description="A day's recordings to transcripts to insights.",
+    )

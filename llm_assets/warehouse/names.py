@@ -1,0 +1,26 @@
+"""Pieces of SQL text: quoted names and the condition for partitions. Values are always parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+
+def identifier(name: str) -> str:
+    """A table's or column's name, quoted so that any character in it is only a character."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A string literal, for statements that take no parameters (`COMMENT ON`)."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def in_partitions(partition_dates: Sequence[date]) -> tuple[str, list[object]]:
+    """The condition that a row lies in one of these days, which must not be none, and its parameters.
+
+    The range lets DuckDB skip the row groups of other days, so that a day costs the same in any table.
+    """
+    marks = ", ".join("?" for _ in partition_dates)
+    condition = f"partition_date BETWEEN ? AND ? AND partition_date IN ({marks})"
+    return condition, [min(partition_dates), max(partition_dates), *partition_dates]

@@ -1,0 +1,169 @@
+"""A data frame as the rows of its tables: checked by name, converted by type, children unpacked.
+
+Everything that can be wrong with the rows is found here, before the database file is opened. Columns are
+matched by name, never by position.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, cast
+
+import pandas as pd
+
+from llm_assets.errors import TableMismatch
+from llm_assets.warehouse.tables import Child, Column, Table
+from llm_assets.warehouse.values import DoesNotFit, is_missing, text_of
+
+Texts = dict[str, list[str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class StagedRows:
+    """Rows that are ready for one table: for every column the text to cast, None for NULL.
+
+    `asset` is set when only this asset's rows of the partition are to be replaced.
+    """
+
+    table: Table
+    texts: Texts
+    asset: str | None = None
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The texts as a data frame that DuckDB can scan. Object dtype, the same in pandas 2 and 3."""
+        return pd.DataFrame({name: pd.Series(texts, dtype=object) for name, texts in self.texts.items()})
+
+    def __len__(self) -> int:
+        return len(self.texts[self.table.columns[0].name])
+
+
+def stage(table: Table, partition_dates: Sequence[date], frame: pd.DataFrame) -> tuple[StagedRows, ...]:
+    """The frame's rows for its table and for each child table, in that order.
+
+    Raises TableMismatch that names the table, the column and the value or what is missing.
+    """
+    _check_columns(table, frame)
+    values = {
+        column.name: frame[column.name].tolist() if column.name in frame.columns else [None] * len(frame)
+        for column in table.columns
+    }
+    parent = StagedRows(table, _texts(table, values))
+    _check_dates(parent, partition_dates)
+    return parent, *(_stage_child(child, parent, frame) for child in table.children)
+
+
+def _check_columns(table: Table, frame: pd.DataFrame) -> None:
+    names = [str(name) for name in frame.columns]
+    known = {column.name for column in table.columns} | {child.column for child in table.children}
+    if unknown := [name for name in names if name not in known]:
+        raise TableMismatch(
+            f'table "{table.name}" has no column {", ".join(map(repr, unknown))}; its columns are '
+            f"{', '.join(column.name for column in table.columns)}"
+        )
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise TableMismatch(f'the rows for table "{table.name}" have the column {twice[0]!r} twice')
+    needed = [column.name for column in table.columns if not column.optional]
+    needed += [child.column for child in table.children if not child.optional]
+    missing = [name for name in needed if name not in names]
+    if missing and len(frame):
+        raise TableMismatch(
+            f'the rows for table "{table.name}" lack the column {", ".join(map(repr, missing))}; '
+            f"they have {', '.join(names)}"
+        )
+
+
+def _texts(table: Table, values: Mapping[str, list[Any]]) -> Texts:
+    return {column.name: _column_texts(table, column, values) for column in table.columns}
+
+
+def _column_texts(table: Table, column: Column, values: Mapping[str, list[Any]]) -> list[str | None]:
+    convert = text_of(column.sql_type, column.rounded)
+    texts: list[str | None] = []
+    for row, value in enumerate(values[column.name]):
+        try:
+            text = None if is_missing(value) else convert(value)
+        except DoesNotFit as error:
+            raise TableMismatch(_where(table, column, values, row) + str(error)) from error
+        if text is None and column.required:
+            raise TableMismatch(_where(table, column, values, row) + "the value is missing")
+        texts.append(text)
+    return texts
+
+
+def _where(table: Table, column: Column, values: Mapping[str, list[Any]], row: int) -> str:
+    recording = values["recording_id"][row]
+    return f'table "{table.name}", column "{column.name}", row {row + 1} (recording {recording}): '
+
+
+def _check_dates(rows: StagedRows, partition_dates: Sequence[date]) -> None:
+    expected = {day.isoformat() for day in partition_dates}
+    for row, day in enumerate(rows.texts["partition_date"]):
+        if day not in expected:
+            raise TableMismatch(
+                f'table "{rows.table.name}", row {row + 1}: partition_date is {day}, which is outside the '
+                f"partitions being replaced ({min(expected)} to {max(expected)})"
+            )
+
+
+def _stage_child(child: Child, parent: StagedRows, frame: pd.DataFrame) -> StagedRows:
+    cells = frame[child.column].tolist() if child.column in frame.columns else []
+    rows = _child_rows(child, parent, cells)
+    values = {column.name: [row.get(column.name) for row in rows] for column in child.table.columns}
+    return StagedRows(
+        child.table, _texts(child.table, values), asset=parent.table.name if child.shared else None
+    )
+
+
+def _child_rows(child: Child, parent: StagedRows, cells: list[Any]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    known: dict[tuple[str | None, str | None], list[dict[str, Any]]] = {}
+    keys = zip(parent.texts["partition_date"], parent.texts["recording_id"], strict=True)
+    for cell, key in zip(cells, keys, strict=False):
+        unpacked = _unpack(child, parent.table, cell)
+        # The same content can be there twice in a day: two rows, but one recording and one set of rows
+        # that belong to it.
+        if child.read_back and known.setdefault(key, unpacked) is not unpacked:
+            if known[key] != unpacked:
+                raise TableMismatch(
+                    f'table "{parent.table.name}" has recording {key[1]} twice on {key[0]}, with '
+                    f"different {child.column!r}"
+                )
+            continue
+        rows.extend(_completed(child, parent.table, row, key) for row in unpacked)
+    return rows
+
+
+def _unpack(child: Child, parent: Table, cell: Any) -> list[dict[str, Any]]:
+    if isinstance(cell, str):
+        try:
+            cell = json.loads(cell)
+        except ValueError as error:
+            raise TableMismatch(
+                f'table "{parent.name}", column "{child.column}": not JSON: {error}'
+            ) from error
+    elif not isinstance(cell, list) and is_missing(cell):
+        return []
+    if not isinstance(cell, list) or not all(isinstance(row, dict) for row in cast("list[Any]", cell)):
+        raise TableMismatch(f'table "{parent.name}", column "{child.column}" is not a list of objects')
+    return cast("list[dict[str, Any]]", cell)
+
+
+def _completed(
+    child: Child, parent: Table, row: dict[str, Any], key: tuple[str | None, str | None]
+) -> dict[str, Any]:
+    fixed: dict[str, Any] = {"partition_date": key[0], "recording_id": key[1]}
+    if child.shared:
+        fixed["asset"] = parent.name
+    known = {column.name for column in child.table.columns}
+    for name, value in row.items():
+        if name not in known:
+            raise TableMismatch(f'table "{child.table.name}" has no column {name!r}')
+        if name in fixed and value is not None and value != fixed[name]:
+            raise TableMismatch(
+                f'table "{child.table.name}", column "{name}": {value!r} stands in the row of {fixed[name]!r}'
+            )
+    return row | fixed

@@ -1,0 +1,31 @@
+"""A real project in a temporary folder, and a small real server that answers like OpenAI's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fake_openai import FakeOpenAI, write_wav
+
+
+@pytest.fixture
+def server() -> Iterator[FakeOpenAI]:
+    fake = FakeOpenAI()
+    yield fake
+    fake.close()
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with two good recordings, one too short and one broken on the first day."""
+    root = tmp_path / "project"
+    day = root / "data" / "recordings" / "2026-03-02"
+    write_wav(day / "good one.wav", 6)
+    write_wav(day / "deep" / 'it\'s "good" ü.wav', 7, 2000)
+    write_wav(day / "short.wav", 1)
+    (day / "broken.ogg").write_bytes(b"no audio at all")
+    (root / "workspace.yaml").write_text("load_from: []\n")
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    return root

@@ -1,0 +1,51 @@
+"""docs/sql.md says what the tables are and shows queries that work."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from warehouse_samples import INSIGHTS
+
+from llm_assets.warehouse.query import query
+from llm_assets.warehouse.tables import LLM_CALLS, RECORDINGS, SEGMENTS, TRANSCRIPTS, VIEW_NAMES, Table
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "sql.md").read_text(encoding="utf-8")
+QUERIES = re.findall(r"^### (?P<title>.+?)\n+```sql\n(?P<sql>.+?)\n```", DOCUMENT, re.MULTILINE | re.DOTALL)
+
+
+def documented(table: str) -> list[tuple[str, str, str]]:
+    """The rows of the table's section: column, type, meaning."""
+    section = DOCUMENT.split(f"\n### {table}\n", 1)[1].split("\n#", 1)[0]
+    cells = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
+    return [(name.strip(" `"), sql_type.strip(" `"), meaning.strip()) for name, sql_type, meaning in cells]
+
+
+@pytest.mark.parametrize(
+    "table", [RECORDINGS, TRANSCRIPTS, SEGMENTS, INSIGHTS, LLM_CALLS], ids=lambda table: table.name
+)
+def test_the_document_has_every_column(table: Table) -> None:
+    """Names, types and meanings in the document are those of the tables, in the same order."""
+    assert documented(table.name) == [(c.name, c.sql_type, c.description) for c in table.columns]
+
+
+@pytest.mark.parametrize("view", VIEW_NAMES)
+def test_the_document_has_every_column_of_the_views(sample: str, view: str) -> None:
+    """The columns of the views in the document are those the views have."""
+    with query(sample, f"select * from {view}") as result:
+        assert [(name, kind) for name, kind, _ in documented(view)] == list(
+            zip(result.columns, result.types, strict=True)
+        )
+
+
+def test_there_are_eight_queries() -> None:
+    """The document shows eight queries a team asks."""
+    assert len(QUERIES) == 8
+
+
+@pytest.mark.parametrize(("title", "sql"), QUERIES, ids=[title for title, _ in QUERIES])
+def test_every_query_runs(sample: str, title: str, sql: str) -> None:
+    """Each query of the document runs and finds something in three days of sample calls."""
+    with query(sample, sql) as result:
+        assert list(result.rows), title

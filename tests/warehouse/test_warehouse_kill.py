@@ -1,0 +1,82 @@
+"""A writer that is killed leaves the old rows or the new ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from multiprocessing import Pipe
+from typing import Any
+
+import pandas as pd
+import pytest
+from warehouse_processes import write_transcripts
+from warehouse_samples import DAYS, transcript_row
+
+from llm_assets.warehouse.query import query
+from llm_assets.warehouse.read import read_partition
+from llm_assets.warehouse.replace import replace_partition
+from llm_assets.warehouse.tables import TRANSCRIPTS
+
+SHARES = [0.0, 0.3, 0.6, 0.8, 0.95, 1.0]
+
+
+def frame(word: str) -> pd.DataFrame:
+    return pd.DataFrame([transcript_row(DAYS[0], f"0302{number}", word) for number in range(4)])
+
+
+def words(path: str) -> list[str]:
+    """The first word of every transcript and of every segment that belongs to one, calls counted."""
+    texts = read_partition(path, TRANSCRIPTS, DAYS[:1])["text"].dropna()
+    with query(path, "select text from segments where segment_index = 0") as segments:
+        spoken = [text for (text,) in segments.rows]
+    with query(path, "select count(*) from llm_calls where asset = 'transcripts'") as calls:
+        counts = [str(count) for (count,) in calls.rows]
+    return [text.split()[0] for text in [*texts, *spoken]] + counts
+
+
+OLD, NEW = ["old"] * 6 + ["3"], ["new"] * 6 + ["3"]
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_killed_anywhere_leaves_old_or_new(path: str, start: Callable[..., Any], share: float) -> None:
+    """A writer killed at any line between taking its turn and being done leaves one whole partition."""
+    replace_partition(path, TRANSCRIPTS, DAYS[:1], frame("old"))
+    rehearsal, pipe = Pipe()
+    write_transcripts(pipe, path, "old", None)
+    lines = rehearsal.recv()
+
+    process, pipe = start(write_transcripts, path, "new", 1 + int((lines - 1) * share))
+    assert pipe.recv() == "reached"
+    process.kill()
+    process.join()
+
+    expected = {0.0: [OLD], 1.0: [NEW]}.get(share, [OLD, NEW])
+    assert words(path) in expected
+    replace_partition(path, TRANSCRIPTS, DAYS[:1], frame("new"))
+    assert words(path) == NEW
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_killed_while_committing_leaves_old_or_new(
+    path: str, start: Callable[..., Any], attempt: int
+) -> None:
+    """A writer killed inside the commit itself leaves one whole partition too."""
+    replace_partition(path, TRANSCRIPTS, DAYS[:1], frame("old"))
+
+    process, pipe = start(write_transcripts, path, "new", "connection.commit()", False)
+    assert pipe.recv() == "reached"
+    process.kill()
+    process.join()
+
+    assert words(path) in (OLD, NEW)
+
+
+@pytest.mark.parametrize("line", ["duckdb.connect(draft)", "os.replace(draft, path)", "connection.begin()"])
+def test_killed_while_creating_the_file(path: str, start: Callable[..., Any], line: str) -> None:
+    """A first writer killed before the file is complete leaves nothing in the way of the next one."""
+    process, pipe = start(write_transcripts, path, "new", line)
+    assert pipe.recv() == "reached"
+    process.kill()
+    process.join()
+
+    replace_partition(path, TRANSCRIPTS, DAYS[:1], frame("new"))
+    assert words(path) == NEW

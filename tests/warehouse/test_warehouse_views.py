@@ -1,0 +1,101 @@
+"""The views answer what a day cost, how models did, and how much came from a fallback."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+from warehouse_samples import DAYS, INSIGHTS, call_row, insight_row, recording_row, transcript_row
+
+from llm_assets.warehouse.query import query
+from llm_assets.warehouse.replace import replace_partition
+from llm_assets.warehouse.tables import RECORDINGS, TRANSCRIPTS, VIEW_NAMES, Column, insights_table
+
+DAY = DAYS[0]
+
+
+def ask(path: str, sql: str) -> list[tuple[Any, ...]]:
+    with query(path, sql) as result:
+        return list(result.rows)
+
+
+def write_calls(path: str, *calls: dict[str, Any]) -> None:
+    row = transcript_row(DAY, "03020") | {"llm_calls": json.dumps(calls)}
+    replace_partition(path, TRANSCRIPTS, [DAY], pd.DataFrame([row]))
+
+
+def test_views_work_before_their_tables_are_written(path: str) -> None:
+    """After the first write of any table, every view can be asked and has no rows yet."""
+    replace_partition(path, RECORDINGS, [DAY], pd.DataFrame([recording_row(DAY, "03020")]))
+    for name in VIEW_NAMES:
+        assert ask(path, f"select * from {name}") == []
+
+
+def test_daily_cost_tells_new_cost_from_cost(path: str) -> None:
+    """`cost_usd` is what the answers cost when paid for; `new_cost_usd` leaves out the journal's."""
+    write_calls(
+        path,
+        call_row("m", "0.5", DAY, audio_seconds=10, input_tokens=7, cached_tokens=2, output_tokens=3),
+        call_row("m", "0.25", DAY, audio_seconds=20, from_journal=True),
+    )
+    found = ask(path, "select * exclude (provider) from daily_cost")
+    assert found == [
+        (DAY, "transcripts", "m", 2, 1, 30.0, 7, 2, 3, Decimal("0.75"), Decimal("0.5"), 0),
+    ]
+
+
+def test_daily_cost_never_calls_an_unknown_price_zero(path: str) -> None:
+    """Where nothing has a price the cost is NULL; where some have none, their number is beside the sum."""
+    write_calls(path, call_row("new", None, DAY), call_row("m", "0.5", DAY), call_row("m", None, DAY))
+    sql = "select model, cost_usd, new_cost_usd, calls_without_price from daily_cost order by 1"
+    assert ask(path, sql) == [("m", Decimal("0.5"), Decimal("0.5"), 1), ("new", None, None, 1)]
+
+
+def test_daily_cost_of_nothing_new_is_zero(path: str) -> None:
+    """A run that took everything from the journal, or whose calls failed, added nothing to the bill."""
+    write_calls(
+        path,
+        call_row("m", "0.5", DAY, from_journal=True),
+        call_row("n", None, DAY, status="failed"),
+    )
+    sql = "select model, new_cost_usd, calls_without_price from daily_cost order by 1"
+    assert ask(path, sql) == [("m", 0, 0), ("n", 0, 0)]
+
+
+def test_model_quality_counts_only_what_a_model_saw(sample: str) -> None:
+    """Rows that ended before a model was asked say nothing about one."""
+    sql = "select asset, model, rows, ok, from_fallback, ok_share from model_quality order by all"
+    assert ask(sample, sql) == [
+        ("insights", "gpt-6-luna", 3, 3, 3, 1.0),
+        ("insights", "gpt-6.1-sol", 6, 6, 0, 1.0),
+        ("transcripts", "gpt-transcribe", 9, 9, 0, 1.0),
+    ]
+
+
+def test_fallback_rate_is_the_share_of_answered_rows(sample: str) -> None:
+    """One of three answered insights a day came from a fallback."""
+    sql = "select answered_rows, fallback_rows, fallback_share from fallback_rate where asset = 'insights'"
+    assert ask(sample, sql) == [(3, 1, 1 / 3)] * 3
+
+
+def test_every_extractors_table_is_in_the_views(path: str) -> None:
+    """A second insights table appears in the views as soon as it is written."""
+    moods = insights_table('caller\'s "moods"', [Column("mood", "VARCHAR", "Mood.")])
+    row = {"partition_date": DAY, "recording_id": "a", "mood": None, "status": "refused", "model": "m"}
+    replace_partition(path, INSIGHTS, [DAY], pd.DataFrame([insight_row(DAY, "03020")]))
+    replace_partition(path, moods, [DAY], pd.DataFrame([row]))
+    assert ask(path, "select asset, ok, refused from model_quality order by 1") == [
+        ('caller\'s "moods"', 0, 1),
+        ("insights", 1, 0),
+    ]
+
+
+def test_writing_again_leaves_the_views_alone(sample: str, path: str) -> None:
+    """The views are there once, described, however often tables are written."""
+    for _ in range(2):
+        replace_partition(path, RECORDINGS, [DAY], pd.DataFrame([recording_row(DAY, "03020")]))
+    found = ask(path, "select view_name, comment from duckdb_views() where not internal order by 1")
+    assert [name for name, _ in found] == sorted(VIEW_NAMES)
+    assert all(comment for _, comment in found)

@@ -1,0 +1,90 @@
+"""What tests run in other processes: writers that stop at a given moment or compete for the file.
+
+Top-level functions, so that a process started by the fork server can import them.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from collections.abc import Iterator
+from datetime import date, timedelta
+from multiprocessing.connection import Connection
+from types import FrameType
+from typing import Any
+
+import duckdb
+import pandas as pd
+from warehouse_samples import DAYS, transcript_row
+
+from llm_assets.warehouse.replace import replace_partition
+from llm_assets.warehouse.tables import TRANSCRIPTS, Column, Table
+
+TRACED = ("catalog.py", "connection.py", "replace.py", "views.py")
+
+COUNTS = Table(
+    "counts",
+    (
+        Column("partition_date", "DATE", "Day.", required=True),
+        Column("recording_id", "VARCHAR", "Recording.", required=True),
+        Column("writer", "BIGINT", "Which process wrote the row."),
+    ),
+)
+
+
+class Stop:
+    """Reports every line of the writing modules it passes, and waits at one of them to be killed."""
+
+    def __init__(self, pipe: Connection, at: int | str | None, wait: bool) -> None:
+        self.pipe, self.at, self.wait, self.passed = pipe, at, wait, 0
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if not frame.f_code.co_filename.endswith(TRACED):
+            return None
+        if event == "line":
+            self.passed += 1
+            if self._reached(frame):
+                self.at = None
+                self.pipe.send("reached")
+                if self.wait:
+                    self.pipe.recv()
+        return self
+
+    def _reached(self, frame: FrameType) -> bool:
+        if isinstance(self.at, str):
+            return self.at in linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+        return self.passed == self.at
+
+
+def write_transcripts(
+    pipe: Connection, path: str, word: str, at: int | str | None, wait: bool = True
+) -> None:
+    """Replace the first day's transcripts, stopping at a line given by number or by its text."""
+    frame = pd.DataFrame([transcript_row(DAYS[0], f"0302{number}", word) for number in range(4)])
+    stop = Stop(pipe, at, wait)
+    sys.settrace(stop)
+    replace_partition(path, TRANSCRIPTS, DAYS[:1], frame)
+    sys.settrace(None)
+    pipe.send(stop.passed)
+
+
+def write_counts(pipe: Connection, path: str, writer: int, partitions: int) -> None:
+    """Replace `partitions` days of a shared table, each of them this writer's own."""
+    pipe.send("ready")
+    pipe.recv()
+    for day in writer_days(writer, partitions):
+        row = {"partition_date": day, "recording_id": "a", "writer": writer}
+        replace_partition(path, COUNTS, [day], pd.DataFrame([row]))
+    pipe.send("done")
+
+
+def writer_days(writer: int, partitions: int) -> Iterator[date]:
+    return (date(2026, 1 + writer, 1) + timedelta(days=number) for number in range(partitions))
+
+
+def hold_open(pipe: Connection, path: str, read_only: bool) -> None:
+    """Keep the file open as a DuckDB shell or a notebook would, until told to let go."""
+    connection = duckdb.connect(path, read_only=read_only)
+    pipe.send("open")
+    pipe.recv()
+    connection.close()
