@@ -13,6 +13,8 @@ from llm_assets.errors import ConfigurationError
 from llm_assets.llm.budget import Budget
 from llm_assets.llm.caller import Link, Services
 from llm_assets.llm.chain import ModelChain
+from llm_assets.llm.databases.sql import SqlDatabase
+from llm_assets.llm.databases.sqlite import SqliteDatabase
 from llm_assets.llm.journal import Journal
 from llm_assets.llm.limits import Limiter
 from llm_assets.llm.metrics import Metrics
@@ -20,11 +22,11 @@ from llm_assets.llm.models import CACHED, ClientConfig, ModelConfig
 from llm_assets.llm.pools import Client
 from llm_assets.llm.providers.select import make_provider
 from llm_assets.llm.quota.base import QuotaStore
+from llm_assets.llm.quota.database import DatabaseQuota
 from llm_assets.llm.quota.memory import MemoryQuota
 from llm_assets.llm.quota.redis import RedisQuota
-from llm_assets.llm.quota.sqlite import SqliteQuota
 from llm_assets.llm.requests import Endpoint
-from llm_assets.llm.statefile import StateFile
+from llm_assets.llm.state import Database, State
 from llm_assets.llm.tokens import TokenCounter
 from llm_assets.llm.transport import Transport, is_loopback
 
@@ -46,8 +48,8 @@ async def open_services(
     """
     owner = uuid.uuid4().hex
     async with AsyncExitStack() as stack:
-        statefile = stack.enter_context(StateFile(_state_path(config)))
-        store = _store(config, statefile, clock, stack)
+        state = stack.enter_context(State(_database(config)))
+        store = _store(config, state, clock, stack)
         limiter = Limiter(store, Client(id=owner, priority=priority), headroom=config.headroom)
         budget = Budget(
             store,
@@ -63,7 +65,7 @@ async def open_services(
             read_timeout_seconds=config.retry.read_timeout_seconds,
             max_connections=config.max_concurrency,
         )
-        journal = Journal(statefile, run_id=run_id, owner=owner)
+        journal = Journal(state, run_id=run_id, owner=owner)
         await stack.enter_async_context(transport)
         stack.push_async_callback(budget.flush)
         stack.push_async_callback(limiter.aclose)
@@ -112,17 +114,13 @@ def server_name(base_url: str) -> str:
     return f"{parts.netloc.rpartition('@')[2]}{path}"
 
 
-def _state_path(config: ClientConfig) -> str:
+def _database(config: ClientConfig) -> Database:
     if config.state is None:
-        return ":memory:"
-    if "://" in config.state:
-        raise ConfigurationError(
-            "the state is a path of a SQLite file on this machine; database URLs are not supported yet"
-        )
-    return config.state
+        return SqliteDatabase(":memory:")
+    return SqlDatabase(config.state) if "://" in config.state else SqliteDatabase(config.state)
 
 
-def _store(config: ClientConfig, statefile: StateFile, clock: Clock, stack: AsyncExitStack) -> QuotaStore:
+def _store(config: ClientConfig, state: State, clock: Clock, stack: AsyncExitStack) -> QuotaStore:
     if config.quota:
         try:
             redis = RedisQuota(config.quota)
@@ -130,4 +128,4 @@ def _store(config: ClientConfig, statefile: StateFile, clock: Clock, stack: Asyn
             raise ConfigurationError(f"the quota is not the URL of a Redis server: {error}") from None
         stack.push_async_callback(redis.aclose)
         return redis
-    return SqliteQuota(statefile, clock) if config.state is not None else MemoryQuota(clock)
+    return DatabaseQuota(state) if config.state is not None else MemoryQuota(clock)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from typing import Any
 
 from llm_assets.llm.models import ModelConfig
 from llm_assets.llm.requests import Answer, AnswerSegment, ChatRequest, Endpoint, Request
-from llm_assets.llm.statefile import StateFile
+from llm_assets.llm.state import State, Transaction
 from llm_assets.usage import Usage
 
 _KEY_VERSION = 1
@@ -89,108 +88,126 @@ def _json(value: Any) -> bytes:
 
 
 class Journal:
-    """The journal in the state file."""
+    """The journal in the state. `owner` is the process, `run_id` the run that its entries name."""
 
-    def __init__(self, statefile: StateFile, *, run_id: str, owner: str) -> None:
-        self._statefile = statefile
+    def __init__(self, state: State, *, run_id: str, owner: str) -> None:
+        self._state = state
         self._run_id = run_id
         self._owner = owner
 
     async def find(self, keys: Sequence[bytes]) -> Entry | None:
         """The entry under the first of `keys` that has one; counts as a hit."""
 
-        def operation(connection: sqlite3.Connection) -> str | None:
+        def operation(transaction: Transaction) -> str | None:
             for key in keys:
-                row = connection.execute("SELECT entry FROM journal WHERE key = ?", (key,)).fetchone()
+                values = {"key": key.hex()}
+                row = transaction.execute("SELECT entry FROM journal WHERE key = :key", values).fetchone()
                 if row is not None:
-                    connection.execute("UPDATE journal SET hits = hits + 1 WHERE key = ?", (key,))
+                    transaction.execute("UPDATE journal SET hits = hits + 1 WHERE key = :key", values)
                     return row[0]
             return None
 
-        text = await self._statefile.run(operation)
+        text = await self._state.run(operation)
         return None if text is None else load_entry(text)
 
     async def find_latest(self, subject: str) -> Entry | None:
         """The last answer kept for the same subject, whichever model gave it and whatever was asked."""
 
-        def operation(connection: sqlite3.Connection) -> str | None:
-            row = connection.execute(
-                "SELECT entry FROM journal WHERE subject = ? ORDER BY created_at DESC LIMIT 1", (subject,)
+        def operation(transaction: Transaction) -> str | None:
+            row = transaction.execute(
+                "SELECT entry FROM journal WHERE subject = :subject ORDER BY created_at DESC LIMIT 1",
+                {"subject": subject},
             ).fetchone()
             return None if row is None else row[0]
 
-        text = await self._statefile.run(operation)
+        text = await self._state.run(operation)
         return None if text is None else load_entry(text)
 
     async def intend(self, key: bytes, endpoint: Endpoint, model: ModelConfig, started_at: float) -> None:
         """Note that a request is about to be sent."""
-        values = (key, endpoint, model.provider, model.model, self._run_id, self._owner, started_at)
-        await self._statefile.run(
-            lambda connection: connection.execute(
-                "INSERT OR REPLACE INTO intents VALUES (?, ?, ?, ?, ?, ?, ?)", values
-            )
-        )
+        values = {
+            "key": key.hex(),
+            "endpoint": endpoint,
+            "provider": model.provider,
+            "model": model.model,
+            "run_id": self._run_id,
+            "owner": self._owner,
+            "started_at": started_at,
+        }
+        await self._state.run(lambda transaction: transaction.execute(_INTEND, values).rowcount)
 
     async def record(self, key: bytes, entry: Entry) -> None:
         """Keep an answer. It survives a power cut once this returns."""
-        text = dump_entry(entry)
+        values = {
+            "key": key.hex(),
+            "subject": entry.subject,
+            "endpoint": entry.endpoint,
+            "provider": entry.provider,
+            "model": entry.model,
+            "run_id": entry.run_id,
+            "entry": dump_entry(entry),
+            "created_at": entry.finished_at.timestamp(),
+        }
 
-        def operation(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "INSERT INTO journal (key, subject, endpoint, provider, model, run_id, entry, created_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
-                (
-                    key,
-                    entry.subject,
-                    entry.endpoint,
-                    entry.provider,
-                    entry.model,
-                    entry.run_id,
-                    text,
-                    entry.finished_at.timestamp(),
-                ),
-            )
-            connection.execute("DELETE FROM intents WHERE key = ?", (key,))
+        def operation(transaction: Transaction) -> None:
+            transaction.execute(_RECORD, values)
+            transaction.execute(_WITHDRAW, {"key": values["key"]})
 
-        await self._statefile.run(operation, durable=True)
+        await self._state.run(operation, durable=True)
 
     async def withdraw(self, key: bytes) -> None:
         """The request failed without an answer: nothing was billed, nothing is open."""
-        await self._statefile.run(
-            lambda connection: connection.execute("DELETE FROM intents WHERE key = ?", (key,))
-        )
+        values = {"key": key.hex()}
+        await self._state.run(lambda transaction: transaction.execute(_WITHDRAW, values).rowcount)
 
     async def size(self) -> JournalSize:
-        def operation(connection: sqlite3.Connection) -> JournalSize:
-            entries, hits, size, oldest = connection.execute(
-                "SELECT count(*), coalesce(sum(hits), 0), coalesce(sum(length(entry)), 0), min(created_at)"
-                " FROM journal"
-            ).fetchone()
-            (intents,) = connection.execute("SELECT count(*) FROM intents").fetchone()
-            return JournalSize(entries, hits, size, intents, None if oldest is None else _time(oldest))
+        """How much the journal holds and how often it was of use."""
 
-        return await self._statefile.run(operation)
+        def operation(transaction: Transaction) -> JournalSize:
+            entries, hits, size, oldest = transaction.execute(_SIZE).fetchone()
+            (intents,) = transaction.execute("SELECT count(*) FROM intents").fetchone()
+            return JournalSize(
+                entries, int(hits), int(size), intents, None if oldest is None else _time(oldest)
+            )
+
+        return await self._state.run(operation)
 
     async def open_intents(self) -> list[Intent]:
         """What may have been billed without an answer, oldest first. Requests under way now are in it too."""
 
-        def operation(connection: sqlite3.Connection) -> list[Intent]:
-            rows = connection.execute(
-                "SELECT endpoint, provider, model, run_id, started_at FROM intents ORDER BY started_at"
-            )
+        def operation(transaction: Transaction) -> list[Intent]:
+            rows = transaction.execute(_INTENTS).fetchall()
             return [Intent(row[0], row[1], row[2], row[3], _time(row[4])) for row in rows]
 
-        return await self._statefile.run(operation)
+        return await self._state.run(operation)
 
     async def prune(self, before: datetime) -> int:
         """Forget answers and intents older than `before`; returns how many answers. They cost again."""
+        values = {"before": before.timestamp()}
 
-        def operation(connection: sqlite3.Connection) -> int:
-            limit = (before.timestamp(),)
-            connection.execute("DELETE FROM intents WHERE started_at < ?", limit)
-            return connection.execute("DELETE FROM journal WHERE created_at < ?", limit).rowcount
+        def operation(transaction: Transaction) -> int:
+            transaction.execute("DELETE FROM intents WHERE started_at < :before", values)
+            return transaction.execute("DELETE FROM journal WHERE created_at < :before", values).rowcount
 
-        return await self._statefile.run(operation, durable=True)
+        return await self._state.run(operation, durable=True)
+
+
+_INTEND = """
+INSERT INTO intents (key, endpoint, provider, model, run_id, owner, started_at)
+VALUES (:key, :endpoint, :provider, :model, :run_id, :owner, :started_at)
+ON CONFLICT (key) DO UPDATE
+SET run_id = excluded.run_id, owner = excluded.owner, started_at = excluded.started_at
+"""
+_RECORD = """
+INSERT INTO journal (key, subject, endpoint, provider, model, run_id, entry, created_at)
+VALUES (:key, :subject, :endpoint, :provider, :model, :run_id, :entry, :created_at)
+ON CONFLICT (key) DO NOTHING
+"""
+_WITHDRAW = "DELETE FROM intents WHERE key = :key"
+_SIZE = """
+SELECT count(*), coalesce(sum(hits), 0), coalesce(sum(length(entry)), 0), min(created_at) FROM journal
+"""
+_INTENTS = "SELECT endpoint, provider, model, run_id, started_at FROM intents ORDER BY started_at"
 
 
 def _time(seconds: float) -> datetime:

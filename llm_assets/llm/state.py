@@ -1,0 +1,165 @@
+"""The state that outlives a process and is shared by several: journal, limits and budget.
+
+One thread owns the connection and commits whatever has queued up in one transaction, so a hundred
+concurrent calls cost one commit, not a hundred. An operation sees the state alone, must not block, and may
+run more than once before one run of it counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from llm_assets.errors import StateUnavailable
+
+Result = TypeVar("Result")
+Row = Sequence[Any]
+_RETRY_EVERY_SECONDS = 0.05
+
+
+class Rows(Protocol):
+    """What a statement gave back; the part of it that SQLite's and SQLAlchemy's cursors have in common."""
+
+    @property
+    def rowcount(self) -> int: ...
+    def fetchone(self) -> Any: ...
+    def fetchall(self) -> Sequence[Any]: ...
+
+
+class Transaction(Protocol):
+    """An open transaction. Statements name their parameters `:like_this` and run on every database."""
+
+    def execute(self, statement: str, parameters: Mapping[str, Any] = ...) -> Rows: ...
+    def now(self) -> float:
+        """Seconds since the epoch, by the clock that all who share the state have in common."""
+        ...
+
+
+class Database(Protocol):
+    """A database that holds the state, used by one thread. `Busy` errors are worth trying again."""
+
+    name: str
+
+    @property
+    def busy_errors(self) -> tuple[type[Exception], ...]: ...
+    def open(self) -> None: ...
+    def transaction(self, *, durable: bool) -> AbstractContextManager[Transaction]: ...
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class _Job:
+    operation: Callable[[Transaction], Any]
+    durable: bool
+    future: asyncio.Future[Any]
+    result: Any = None
+
+
+class State:
+    """The state in a database: a context manager of the event loop that uses it.
+
+    `patience_seconds` is how long a locked or unreachable database is tried again before StateUnavailable.
+    """
+
+    def __init__(self, database: Database, *, patience_seconds: float = 30.0) -> None:
+        self._database = database
+        self._patience_seconds = patience_seconds
+        self._loop = asyncio.get_running_loop()
+        self._queued: list[_Job] = []
+        self._idle = True
+        self._batches: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> State:
+        self._database.open()
+        self._thread = threading.Thread(target=self._work, name="llm-assets-state", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Everything already handed in is committed first."""
+        if self._thread is not None:
+            if self._queued:
+                self._batches.put(self._queued)
+            self._batches.put(None)
+            self._thread.join()
+            self._thread = None
+        self._database.close()
+
+    async def run(self, operation: Callable[[Transaction], Result], *, durable: bool = False) -> Result:
+        """Run `operation` inside the next transaction and return its result once that is committed.
+
+        `durable` makes the commit survive a power cut, not only the end of the process.
+        Raises StateUnavailable when the database stays locked or unreachable. A cancelled caller does not
+        undo an operation that is already on its way.
+        """
+        future: asyncio.Future[Result] = self._loop.create_future()
+        self._queued.append(_Job(operation, durable, future))
+        if self._idle:  # whatever else this turn of the loop asks for goes into the same transaction
+            self._idle = False
+            self._loop.call_soon(self._hand_over)
+        return await future
+
+    def _hand_over(self) -> None:
+        """Give the thread what has queued up; what comes while it works is the next transaction."""
+        if not self._queued:
+            self._idle = True
+            return
+        batch, self._queued = self._queued, []
+        self._batches.put(batch)
+
+    def _work(self) -> None:
+        while (batch := self._batches.get()) is not None:
+            error = self._commit_with_patience(batch)
+            if error is None or isinstance(error, StateUnavailable) or len(batch) == 1:
+                outcomes = [error] * len(batch)
+            else:  # one operation is at fault: commit the others without it
+                outcomes = [self._commit_with_patience([job]) for job in batch]
+            self._wake(batch, outcomes)
+
+    def _commit_with_patience(self, batch: list[_Job]) -> Exception | None:
+        """Commit the batch, trying again while the database is busy; the error that remains, if any."""
+        give_up_at = time.monotonic() + self._patience_seconds
+        durable = any(job.durable for job in batch)
+        while True:
+            try:
+                with self._database.transaction(durable=durable) as transaction:
+                    for job in batch:
+                        job.result = job.operation(transaction)
+            except self._database.busy_errors as error:
+                if time.monotonic() >= give_up_at:
+                    return StateUnavailable(f"{self._database.name} cannot be used: {_first_line(error)}")
+                time.sleep(_RETRY_EVERY_SECONDS)
+            except Exception as error:  # an operation's own fault, for whoever handed it in
+                return error
+            else:
+                return None
+
+    def _wake(self, batch: list[_Job], outcomes: Sequence[Exception | None]) -> None:
+        """Wake the callers, with one call into the event loop."""
+        try:
+            self._loop.call_soon_threadsafe(self._resolve, batch, outcomes)
+        except RuntimeError:  # the loop is closed: nobody waits any more, and what was committed stays
+            return
+
+    def _resolve(self, batch: list[_Job], outcomes: Sequence[Exception | None]) -> None:
+        for job, error in zip(batch, outcomes, strict=True):
+            if job.future.done():
+                continue
+            if error is None:
+                job.future.set_result(job.result)
+            else:
+                job.future.set_exception(error)
+        # The callers go on first, so that what they ask for next is in the next transaction.
+        self._loop.call_soon(self._hand_over)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
