@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from llm_assets.cli.project import SAMPLE_DAYS, Layout, plan_layout
 from llm_assets.errors import MissingExtra
 
 STATE = "data/demo_state.sqlite"
+
+StartEmulator = Callable[[], AbstractContextManager[str]]
 
 
 @click.command(name="demo")
@@ -63,12 +65,12 @@ def lay_out(layout: Layout, screen: Screen) -> None:
         layout.write()
 
 
-def run_demo(root: Path, screen: Screen) -> DemoResult:
+def run_demo(root: Path, screen: Screen, emulator: StartEmulator = running_emulator) -> DemoResult:
     """Materialize the sample days and read what came out."""
     started = time.monotonic()
     screen.say_what_is_ignored(os.environ)
     screen.say("Starting the emulator …")
-    with running_emulator() as base_url, _environment(root, base_url):
+    with emulator() as base_url, _environment(root, base_url):
         _materialize(screen)
         return read_result(root, time.monotonic() - started)
 
@@ -79,15 +81,14 @@ def _materialize(screen: Screen) -> None:
 
     from llm_assets.definitions import build_definitions
     from llm_assets.orchestration.jobs import JOB_NAME
-    from llm_assets.orchestration.local_run import materialize_partition
+    from llm_assets.orchestration.local_run import materialize_days
     from llm_assets.orchestration.progress import watching
     from llm_assets.orchestration.settings import Settings
 
     job = build_definitions(Settings.from_env()).resolve_job_def(JOB_NAME)
-    with dg.DagsterInstance.get() as instance:
-        for day in SAMPLE_DAYS:
-            with screen.day(day) as show, watching(show):
-                materialize_partition(job, instance, day)
+    with dg.DagsterInstance.get() as instance, watching(screen.show):
+        # One run over all days, as a backfill makes it: the recognizer never waits for a day to end.
+        materialize_days(job, instance, SAMPLE_DAYS[0], SAMPLE_DAYS[-1])
 
 
 @contextmanager

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from llm_assets.cli.project import SAMPLE_DAYS
+
+WIDE = 120  # columns of a terminal that has room for summaries
 
 _DAYS = f"partition_date BETWEEN '{SAMPLE_DAYS[0]}' AND '{SAMPLE_DAYS[-1]}'"
 _ROWS = f"""
@@ -74,15 +77,24 @@ def show_result(result: DemoResult, *, as_json: bool) -> None:
         click.echo(json.dumps(asdict(result), ensure_ascii=False, indent=2, default=str))
         return
     console = Console(highlight=False, markup=False)
-    console.print(_table(result))
+    console.print(_table(result, console.width))
     for line in _summary(result):
         console.print(line, soft_wrap=True)
 
 
-def _table(result: DemoResult) -> Table:
-    table = Table("Day", "Recording", "Status", "Sentiment", "Intent", "Outcome", "Summary")
+def _table(result: DemoResult, width: int) -> Table:
+    """One line per recording; in a wide terminal the summaries as well."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("Day", no_wrap=True)
+    table.add_column("Recording", no_wrap=True, overflow="ellipsis", ratio=1)
+    for name in ("Sentiment", "Intent", "Outcome"):
+        table.add_column(name, no_wrap=True)
+    if width >= WIDE:
+        table.add_column("Summary", ratio=4)
     for row in result.insights:
-        table.add_row(*(str(value) if value is not None else "" for value in row.values()))
+        sentiment = row["sentiment"] if row["status"] == "ok" else f"({row['status']})"
+        cells = [row["day"], row["recording"], sentiment, row["intent"], row["outcome"], row["summary"]]
+        table.add_row(*(cell or "" for cell in cells[: len(table.columns)]))
     return table
 
 

@@ -1,19 +1,16 @@
-"""What a person sees while the demo works: a bar per day in a terminal, a line per asset elsewhere."""
+"""What a person sees while the demo works: a bar per asset in a terminal, a line per asset elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
 from llm_assets.orchestration.progress import Progress
-
-_ASSETS = ("recordings", "transcripts", "insights")
 
 
 class Screen:
@@ -22,13 +19,14 @@ class Screen:
     def __init__(self, *, quiet: bool = False, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, quiet=quiet)
         self._bars = Bars(
-            TextColumn("{task.fields[day]}"),
+            TextColumn("{task.description:<12}", markup=False),
             BarColumn(bar_width=30),
-            TextColumn("{task.description}", markup=False),
+            MofNCompleteColumn(),
             TimeElapsedColumn(),
             console=self._console,
             disable=not self._console.is_terminal,
         )
+        self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -40,7 +38,7 @@ class Screen:
         self._bars.stop()
 
     def say(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def say_what_is_ignored(self, environ: Mapping[str, str]) -> None:
         """A person who has set a key should know that it is not used, and why settings do not count."""
@@ -50,21 +48,12 @@ class Screen:
         if ignored:
             self.say(f"The demo runs on its own settings and ignores {', '.join(ignored)}.")
 
-    @contextmanager
-    def day(self, day: str) -> Generator[Callable[[Progress], None]]:
-        """Show the progress of one day's assets, as the yielded function is told of it."""
-        task = self._bars.add_task("…", total=None, day=day)
-
-        def show(progress: Progress) -> None:
-            position = _ASSETS.index(progress.asset)
-            self._bars.update(
-                task,
-                total=progress.total * len(_ASSETS),
-                completed=position * progress.total + progress.done,
-                description=f"{progress.asset} {progress.done} of {progress.total}",
-            )
-            if progress.done == progress.total and not self._console.is_terminal:
-                self.say(f"{day} {progress.asset}: {progress.done} of {progress.total}")
-
-        yield show
-        self._bars.update(task, description="done")
+    def show(self, progress: Progress) -> None:
+        """Move the asset's bar to where it is. Called from the thread that does the work."""
+        if progress.asset not in self._tasks:
+            self._tasks[progress.asset] = self._bars.add_task(progress.asset, total=progress.total)
+        self._bars.update(self._tasks[progress.asset], completed=progress.done)
+        if progress.done == progress.total:
+            self._bars.stop_task(self._tasks[progress.asset])
+            if not self._console.is_terminal:
+                self.say(f"{progress.asset}: {progress.done} of {progress.total}")

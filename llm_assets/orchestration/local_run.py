@@ -1,4 +1,4 @@
-"""Materialize a partition in this process, as a run of Dagster's instance that the UI shows as its own.
+"""Materialize days in this process, as a run of Dagster's instance that the UI shows as its own.
 
 A run that is launched instead starts a code server and a process, some ten seconds on a small machine.
 What the UI files runs by are their tags: with those of the code location, a run made here stands beside
@@ -22,15 +22,14 @@ _TAGS = {
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-def materialize_partition(job: dg.JobDefinition, instance: dg.DagsterInstance, partition_key: str) -> str:
-    """Run the job for one partition to its end and return the run's id.
+def materialize_days(job: dg.JobDefinition, instance: dg.DagsterInstance, first: str, last: str) -> str:
+    """Run the job once for the partitions from `first` to `last`, to its end, and return the run's id.
 
     Raises LLMAssetsError with the failure's own sentence, KeyboardInterrupt when it was interrupted.
     """
+    days = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
     try:
-        result = job.execute_in_process(
-            instance=instance, partition_key=partition_key, tags=_TAGS, run_config=_QUIET
-        )
+        result = job.execute_in_process(instance=instance, tags=_TAGS | days, run_config=_QUIET)
     except dg.Failure as failure:
         raise LLMAssetsError(failure.description) from failure
     except dg.DagsterExecutionInterruptedError as interrupt:

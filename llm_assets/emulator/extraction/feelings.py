@@ -1,0 +1,91 @@
+"""How the customer feels, from weighed words. A negated word counts for the other side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from llm_assets.emulator.extraction import lexicon
+from llm_assets.emulator.extraction.transcript import CallTranscript, Sentence
+
+_CLEAR = 0.2
+_MOST_THANKS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Feelings:
+    """Weights of what sounds pleased and of what does not."""
+
+    positive: float = 0.0
+    negative: float = 0.0
+
+    def __add__(self, other: Feelings) -> Feelings:
+        return Feelings(self.positive + other.positive, self.negative + other.negative)
+
+    @property
+    def score(self) -> float:
+        """-1 (furious) to 1 (delighted); few words never reach the ends."""
+        return round((self.positive - self.negative) / (self.positive + self.negative + 1.5), 2)
+
+    @property
+    def label(self) -> str:
+        weaker, stronger = sorted((self.positive, self.negative))
+        if weaker >= 2 and weaker / stronger > 0.6:
+            return "mixed"
+        if abs(self.score) < _CLEAR:
+            return "neutral"
+        return "positive" if self.score > 0 else "negative"
+
+    @property
+    def strength(self) -> float:
+        return self.positive + self.negative
+
+
+def feelings_of(sentence: Sentence) -> Feelings:
+    """What one sentence says about how its speaker feels, politeness aside."""
+    plain = lexicon.STOCK.sub(" ", sentence.plain)
+    positive, flipped_negative = _weigh(plain, lexicon.POSITIVE)
+    negative, flipped_positive = _weigh(plain, lexicon.NEGATIVE)
+    if positive <= _MOST_THANKS and not flipped_negative:
+        positive = min(positive, _MOST_THANKS)
+    return Feelings(positive + flipped_positive / 4, negative + flipped_negative)
+
+
+def customer_feelings(transcript: CallTranscript) -> Feelings:
+    """The customer's own sentences; what nobody is known to have said counts too."""
+    return sum(
+        (feelings_of(sentence) for sentence in transcript.sentences if sentence.role != "agent"), Feelings()
+    )
+
+
+def _weigh(plain: str, words: lexicon.Weighted) -> tuple[float, float]:
+    """Weights of the words as they stand, and of those that are negated."""
+    straight = flipped = 0.0
+    for pattern, weight in words:
+        for found in pattern.finditer(plain):
+            if lexicon.NEGATION.search(plain, 0, found.start()):
+                flipped += weight
+            else:
+                straight += weight
+    return straight, flipped
+
+
+def strongest(sentences: Iterable[Sentence], count: int) -> list[Sentence]:
+    """The sentences that say most about why the customer called and how they felt, in order."""
+    ranked = sorted((sentence for sentence in sentences if _weight(sentence) > 0), key=_weight, reverse=True)[
+        :count
+    ]
+    return sorted(ranked, key=lambda sentence: list(sentences).index(sentence))
+
+
+def _weight(sentence: Sentence) -> float:
+    words = len(sentence.plain.split())
+    if sentence.role == "agent" or not 3 <= words <= 40:
+        return 0.0
+    reasons = sum(
+        weight
+        for intent in lexicon.INTENTS.values()
+        for pattern, weight in intent
+        if pattern.search(sentence.plain)
+    )
+    return feelings_of(sentence).strength + reasons
