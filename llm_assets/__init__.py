@@ -1,0 +1,63 @@
+"""Audio recordings to transcripts to structured insights, as daily-partitioned Dagster assets in DuckDB.
+
+Names are loaded when they are first used: importing this package costs nothing, and `llm_assets.llm`
+serves a program that has no Dagster.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llm_assets.insights.call_insights import CallInsights
+    from llm_assets.insights.prompts import Extractor
+    from llm_assets.llm.client import LLMClient
+    from llm_assets.llm.models import ClientConfig, ModelConfig
+    from llm_assets.llm.requests import ChatRequest, Message, Outcome, OutputSchema, TranscriptionRequest
+    from llm_assets.orchestration.assets import build_audio_insights_assets
+    from llm_assets.orchestration.io_manager import DuckDBFrameIOManager
+    from llm_assets.orchestration.resource import OpenAIResource
+
+_HOMES = {
+    "CallInsights": "insights.call_insights",
+    "ChatRequest": "llm.requests",
+    "ClientConfig": "llm.models",
+    "DuckDBFrameIOManager": "orchestration.io_manager",
+    "Extractor": "insights.prompts",
+    "LLMClient": "llm.client",
+    "Message": "llm.requests",
+    "ModelConfig": "llm.models",
+    "OpenAIResource": "orchestration.resource",
+    "Outcome": "llm.requests",
+    "OutputSchema": "llm.requests",
+    "TranscriptionRequest": "llm.requests",
+    "build_audio_insights_assets": "orchestration.assets",
+}
+
+__all__ = [
+    "CallInsights",
+    "ChatRequest",
+    "ClientConfig",
+    "DuckDBFrameIOManager",
+    "Extractor",
+    "LLMClient",
+    "Message",
+    "ModelConfig",
+    "OpenAIResource",
+    "Outcome",
+    "OutputSchema",
+    "TranscriptionRequest",
+    "build_audio_insights_assets",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

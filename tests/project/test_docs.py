@@ -1,0 +1,87 @@
+"""What the documents say is so: their examples run, their tables are complete, their links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import llm_assets
+from llm_assets.emulator.config import EmulatorConfig
+from llm_assets.emulator.server import Emulator
+from llm_assets.llm.models import BudgetConfig, ClientConfig, Limits, ModelConfig, RetryConfig
+from llm_assets.orchestration import settings
+from llm_assets.orchestration.resource import OpenAIResource
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def python_examples(path: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def test_every_public_name_can_be_imported() -> None:
+    """What the package says it has is there, under the name it says."""
+    for name in llm_assets.__all__:
+        assert getattr(llm_assets, name).__name__ == name
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    """Importing the package alone loads neither Dagster nor DuckDB nor pandas."""
+    heavy = ("dagster", "duckdb", "pandas", "av", "aiohttp")
+    code = f"import sys, llm_assets; print([name for name in {heavy} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_the_example_for_dagster_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """README's definitions load, without a key, with the three assets."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    namespace: dict[str, object] = {}
+    exec(python_examples(ROOT / "README.md")[0], namespace)
+    names = {key.path[-1] for key in namespace["defs"].resolve_asset_graph().get_all_asset_keys()}  # type: ignore[attr-defined]
+    assert names == {"recordings", "transcripts", "insights"}
+
+
+async def test_the_example_without_dagster_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """README's client example asks the emulator and prints a line for each text."""
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {"__name__": "example"}
+    exec(python_examples(ROOT / "README.md")[1], namespace)
+    async with Emulator(EmulatorConfig()) as emulator:
+        await namespace["main"](["thank you so much", "this is terrible"], emulator.base_url)  # type: ignore[operator]
+    assert len(capsys.readouterr().out.strip().splitlines()) == 2
+
+
+def test_the_example_of_the_resource_is_valid() -> None:
+    """The resource in docs/configuration.md can be made."""
+    exec(python_examples(ROOT / "docs" / "configuration.md")[0], {})
+
+
+def test_every_option_is_documented() -> None:
+    """docs/configuration.md names every variable and every field of every configuration value."""
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    variables = set(
+        re.findall(r'"(LLM_ASSETS_[A-Z_]+)"', Path(settings.__file__).read_text(encoding="utf-8"))
+    )
+    fields = {
+        name
+        for model in (OpenAIResource, ClientConfig, ModelConfig, Limits, BudgetConfig, RetryConfig)
+        for name in model.model_fields
+    }
+    missing = sorted(name for name in variables | fields if f"`{name}`" not in text)
+    assert missing == []
+    assert len(variables) == 10
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    """Every relative link of a document is a file of the repository."""
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (document.parent / target).exists()] == []
