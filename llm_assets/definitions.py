@@ -6,6 +6,8 @@ key is needed to load it; a setting with a wrong value is said here, a missing k
 
 from __future__ import annotations
 
+from typing import Any
+
 import dagster as dg
 
 from llm_assets.orchestration.assets import build_audio_insights_assets
@@ -17,7 +19,7 @@ from llm_assets.orchestration.schedule import daily_schedule
 from llm_assets.orchestration.settings import Settings
 
 
-def build_definitions(settings: Settings) -> dg.Definitions:
+def build_definitions(settings: Settings, openai: OpenAIResource | None = None) -> dg.Definitions:
     """Assets, checks, job, schedule and resources for these settings."""
     assets = build_audio_insights_assets(settings.recordings, daily_partitions(settings))
     job = daily_job(assets)
@@ -26,7 +28,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         jobs=[job],
         schedules=[daily_schedule(job)],
         resources={
-            "openai": build_resource(settings),
+            "openai": openai or build_resource(settings),
             "io_manager": DuckDBFrameIOManager(path=settings.duckdb_path),
         },
         # The assets of a run follow each other, so a process for each would only cost its start.
@@ -34,21 +36,25 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     )
 
 
-def build_resource(settings: Settings) -> OpenAIResource:
-    """The models, limits and budget for these settings; keys stay references to the environment."""
+def build_resource(settings: Settings, **fields: Any) -> OpenAIResource:
+    """The models and budget for these settings; keys stay references to the environment.
+
+    `fields` are further ones of OpenAIResource, or others in place of these.
+    """
     caps = {"usd_per_run": settings.budget_run_usd, "usd_per_day": settings.budget_day_usd}
-    return OpenAIResource(
-        api_key=dg.EnvVar("OPENAI_API_KEY"),
-        base_url=dg.EnvVar("OPENAI_BASE_URL"),
-        anthropic_api_key=dg.EnvVar("ANTHROPIC_API_KEY"),
-        transcription=list(settings.transcription_chain),
-        chat=list(settings.chat_chain),
+    given: dict[str, Any] = {
+        "api_key": dg.EnvVar("OPENAI_API_KEY"),
+        "base_url": dg.EnvVar("OPENAI_BASE_URL"),
+        "anthropic_api_key": dg.EnvVar("ANTHROPIC_API_KEY"),
+        "transcription": list(settings.transcription_chain),
+        "chat": list(settings.chat_chain),
         # As text: configuration has no decimals, and a binary fraction is not the amount that was set.
-        budget={name: str(amount) for name, amount in caps.items() if amount is not None},
-        state=_private(settings.state, "LLM_ASSETS_STATE"),
-        quota=dg.EnvVar("LLM_ASSETS_QUOTA"),
-        timezone=settings.timezone,
-    )
+        "budget": {name: str(amount) for name, amount in caps.items() if amount is not None},
+        "state": _private(settings.state, "LLM_ASSETS_STATE"),
+        "quota": dg.EnvVar("LLM_ASSETS_QUOTA"),
+        "timezone": settings.timezone,
+    }
+    return OpenAIResource(**given | fields)
 
 
 def _private(place: str, variable: str) -> str:

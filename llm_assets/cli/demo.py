@@ -23,6 +23,8 @@ from llm_assets.errors import MissingExtra
 
 STATE = "data/demo_state.sqlite"
 
+_UNLIMITED = {"requests_per_minute": 1_000_000, "tokens_per_minute": 1_000_000_000}
+
 StartEmulator = Callable[[], AbstractContextManager[str]]
 
 
@@ -70,7 +72,7 @@ def run_demo(root: Path, screen: Screen, emulator: StartEmulator = running_emula
     started = time.monotonic()
     screen.say_what_is_ignored(os.environ)
     screen.say("Starting the emulator …")
-    with emulator() as base_url, _environment(root, base_url):
+    with emulator() as base_url, demo_environment(root, base_url):
         _materialize(screen)
         return read_result(root, time.monotonic() - started)
 
@@ -79,20 +81,23 @@ def _materialize(screen: Screen) -> None:
     # Imported once the environment is the demo's: the definitions read it.
     import dagster as dg
 
-    from llm_assets.definitions import build_definitions
+    from llm_assets.definitions import build_definitions, build_resource
     from llm_assets.orchestration.jobs import JOB_NAME
     from llm_assets.orchestration.local_run import materialize_days
     from llm_assets.orchestration.progress import watching
     from llm_assets.orchestration.settings import Settings
 
-    job = build_definitions(Settings.from_env()).resolve_job_def(JOB_NAME)
+    settings = Settings.from_env()
+    # The emulator has no limits, so there are none to learn: the first call need not go alone.
+    limits = dict.fromkeys((*settings.chat_chain, *settings.transcription_chain), _UNLIMITED)
+    job = build_definitions(settings, build_resource(settings, limits=limits)).resolve_job_def(JOB_NAME)
     with dg.DagsterInstance.get() as instance, watching(screen.show):
         # One run over all days, as a backfill makes it: the recognizer never waits for a day to end.
         materialize_days(job, instance, SAMPLE_DAYS[0], SAMPLE_DAYS[-1])
 
 
 @contextmanager
-def _environment(root: Path, base_url: str) -> Generator[None]:
+def demo_environment(root: Path, base_url: str) -> Generator[None]:
     """The demo's own environment: this project, the emulator, and defaults for everything else."""
     before = dict(os.environ)
     for name in [name for name in before if name.startswith(("LLM_ASSETS_", "OPENAI_", "ANTHROPIC_"))]:

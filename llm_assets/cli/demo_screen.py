@@ -18,13 +18,14 @@ class Screen:
 
     def __init__(self, *, quiet: bool = False, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, quiet=quiet)
+        self._has_bars = self._console.is_terminal  # asked now: while bars are shown, rich stands in between
         self._bars = Bars(
             TextColumn("{task.description:<12}", markup=False),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             console=self._console,
-            disable=not self._console.is_terminal,
+            disable=not self._has_bars,
         )
         self._tasks: dict[str, TaskID] = {}
 
@@ -55,5 +56,5 @@ class Screen:
         self._bars.update(self._tasks[progress.asset], completed=progress.done)
         if progress.done == progress.total:
             self._bars.stop_task(self._tasks[progress.asset])
-            if not self._console.is_terminal:
+            if not self._has_bars:
                 self.say(f"{progress.asset}: {progress.done} of {progress.total}")

@@ -41,8 +41,7 @@ def _latency(ctx: click.Context, param: click.Parameter, value: str) -> Latency:
     try:
         if not 0 < len(numbers) <= len(names):
             raise ValueError
-        given: dict[str, Any] = dict(zip(names, map(float, numbers), strict=False))
-        return Latency(kind=kind, **given)
+        return Latency.model_validate({"kind": kind, **dict(zip(names, numbers, strict=False))})
     except ValueError:
         raise click.BadParameter(
             f"{value!r} is not SECONDS, exponential:SECONDS or log-normal:SECONDS[:SIGMA]"
@@ -184,9 +183,9 @@ async def _serve(
     if stop_with_stdin:
         _stop_with_stdin(stopped)
     async with Emulator(config) as emulator:
-        _announce(emulator, as_json)
         if port_file is not None:
             _write_port(port_file, emulator.port)
+        _announce(emulator, as_json)
         await stopped.wait()
         ideal_seconds = emulator.ideal_seconds
     _report(emulator.audit.snapshot() | {"ideal_seconds": round(ideal_seconds, 3)}, as_json)

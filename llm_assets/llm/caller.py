@@ -215,7 +215,7 @@ async def _exchange(services: Services, call: Call, grant: Grant, reservation: R
             raise error
         assert answer is not None
         entry = _entry(services, call, answer)
-        await services.journal.record(call.key, entry)
+        await services.journal.record(call.key, entry, call.link.server)
         spent = Spending.of(entry.cost_usd or Decimal(0), answer.usage.total_tokens)
         return entry
     except CallFailed as error:

@@ -97,7 +97,8 @@ class ModelChain:
 
     async def _last_resort(self, request: Request, errors: list[LLMAssetsError]) -> Found:
         if self._cached and request.subject is not None and not self._stopped_by_budget(errors):
-            entry = await self._services.journal.find_latest(request.subject)
+            servers = {link.server for link in self._links}
+            entry = await self._services.journal.find_latest(request.subject, servers)
             if entry is not None:
                 return Found(replace(entry, fallback_reason=f"cached: {_reason(errors)}"), from_journal=True)
         raise _worst(errors)

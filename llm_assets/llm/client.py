@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -121,7 +121,7 @@ class LLMClient:
         requests: Iterable[Request] | AsyncIterable[Request],
         *,
         progress: Callable[[Outcome], None] | None = None,
-    ) -> AsyncIterator[Outcome]:
+    ) -> AsyncGenerator[Outcome]:
         """Call for every request and yield outcomes as they finish, reading the input only as needed."""
         async for outcome in stream(self.call, requests, concurrency=self._config.max_concurrency):
             if progress is not None:

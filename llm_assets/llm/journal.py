@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -110,15 +110,16 @@ class Journal:
         text = await self._state.run(operation)
         return None if text is None else load_entry(text)
 
-    async def find_latest(self, subject: str) -> Entry | None:
-        """The last answer kept for the same subject, whichever model gave it and whatever was asked."""
+    async def find_latest(self, subject: str, servers: Collection[str]) -> Entry | None:
+        """The last answer that one of `servers` gave for the same subject, by whichever model."""
 
         def operation(transaction: Transaction) -> str | None:
-            row = transaction.execute(
-                "SELECT entry FROM journal WHERE subject = :subject ORDER BY created_at DESC LIMIT 1",
-                {"subject": subject},
-            ).fetchone()
-            return None if row is None else row[0]
+            rows = [
+                transaction.execute(_LATEST, {"subject": _subject_at(server, subject)}).fetchone()
+                for server in servers
+            ]
+            found = [row for row in rows if row is not None]
+            return max(found, key=lambda row: row[1])[0] if found else None
 
         text = await self._state.run(operation)
         return None if text is None else load_entry(text)
@@ -136,11 +137,11 @@ class Journal:
         }
         await self._state.run(lambda transaction: transaction.execute(_INTEND, values).rowcount)
 
-    async def record(self, key: bytes, entry: Entry) -> None:
-        """Keep an answer. It survives a power cut once this returns."""
+    async def record(self, key: bytes, entry: Entry, server: str) -> None:
+        """Keep an answer of `server`. It survives a power cut once this returns."""
         values = {
             "key": key.hex(),
-            "subject": entry.subject,
+            "subject": None if entry.subject is None else _subject_at(server, entry.subject),
             "endpoint": entry.endpoint,
             "provider": entry.provider,
             "model": entry.model,
@@ -203,11 +204,17 @@ INSERT INTO journal (key, subject, endpoint, provider, model, run_id, entry, cre
 VALUES (:key, :subject, :endpoint, :provider, :model, :run_id, :entry, :created_at)
 ON CONFLICT (key) DO NOTHING
 """
+_LATEST = "SELECT entry, created_at FROM journal WHERE subject = :subject ORDER BY created_at DESC LIMIT 1"
 _WITHDRAW = "DELETE FROM intents WHERE key = :key"
 _SIZE = """
 SELECT count(*), coalesce(sum(hits), 0), coalesce(sum(length(entry)), 0), min(created_at) FROM journal
 """
 _INTENTS = "SELECT endpoint, provider, model, run_id, started_at FROM intents ORDER BY started_at"
+
+
+def _subject_at(server: str, subject: str) -> str:
+    """Subjects of different servers are apart: an emulator's answer must never pass for a model's."""
+    return f"{server}\n{subject}"
 
 
 def _time(seconds: float) -> datetime:

@@ -7,7 +7,7 @@ way and waits until it has cleaned up.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -19,7 +19,7 @@ async def stream(
     items: Iterable[Item] | AsyncIterable[Item],
     *,
     concurrency: int,
-) -> AsyncIterator[Result]:
+) -> AsyncGenerator[Result]:
     """Apply `function` to every item, at most `concurrency` at a time, yielding results as they finish.
 
     The first exception of `function` or of the input cancels the rest, waits for it and is raised.

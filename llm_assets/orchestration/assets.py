@@ -75,7 +75,7 @@ def _recordings(root: str, minimum_seconds: float, days: _Days) -> dg.AssetsDefi
         kinds={"audio", "duckdb"},
         code_version=f"1:{minimum_seconds:g}",
         description="The day's audio recordings, with what they are and whether they can be used.",
-        metadata={COLUMN_SCHEMA: column_schema(RECORDINGS), "recordings_root": root},
+        metadata={COLUMN_SCHEMA: column_schema(RECORDINGS), "recordings_root": dg.MetadataValue.path(root)},
         check_specs=[usable_rows_spec(key)],
     )
     def recordings(context: dg.AssetExecutionContext):

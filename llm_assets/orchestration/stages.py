@@ -65,7 +65,7 @@ def read_recordings(
     recordings = run_coroutine(_read_all(context, root, found, minimum_seconds)) if found else []
     frame = frame_of(RECORDINGS, [recording_row(recording) for recording in recordings])
     for day in days:
-        _report(context, day, frame, {"recordings_root": root})
+        _report(context, day, frame, {"recordings_root": dg.MetadataValue.path(root)})
     return dg.MaterializeResult(value=frame, check_results=[check_usable_rows(frame)])
 
 

@@ -221,6 +221,11 @@ async def test_the_last_resort_is_the_last_answer_kept(tmp_path: Path) -> None:
         async with LLMClient(chain) as client:
             known = await client.call(ask("new prompt", subject="call 7"))
             unknown = await client.call(ask("new prompt", subject="call 8"))
+        async with scripted_server(lambda request, number: error(500, "server_error")) as other:
+            elsewhere = config(other.base_url, "gpt-6-luna", "cached", state=state)
+            async with LLMClient(elsewhere) as client:
+                foreign = await client.call(ask("new prompt", subject="call 7"))
+    assert isinstance(foreign.error, ServerFailed), "another server's answer is none of this one's"
     assert known.answer is not None
     assert known.from_journal
     assert known.fallback_reason == "cached: server_failed"

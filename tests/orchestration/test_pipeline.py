@@ -10,12 +10,14 @@ import duckdb
 import pytest
 from fake_openai import PLANTED_KEY, FakeOpenAI, write_wav
 
-from llm_assets.definitions import build_definitions
+from llm_assets.definitions import build_definitions, build_resource
 from llm_assets.orchestration.jobs import JOB_NAME
 from llm_assets.orchestration.settings import Settings
 
 DAY = "2026-03-02"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+# An outage is believed at the second attempt, so that the test does not wait.
+IMPATIENT = {"max_attempts": 2, "first_wait_seconds": 0.001, "cool_down_seconds": 0}
 SERVER_DOWN = (500, {"error": {"message": "down", "type": "server_error", "param": None, "code": None}})
 NO_CREDIT = (
     429,
@@ -37,10 +39,10 @@ BAD_REQUEST = (
 class Pipeline:
     """The project's definitions with few attempts, run in this process."""
 
-    def __init__(self, root: Path, **environ: str) -> None:
+    def __init__(self, root: Path, retry: dict[str, Any] | None = None, **environ: str) -> None:
         settings = Settings.from_env({"LLM_ASSETS_CHAT_CHAIN": "gpt-6-luna", **environ}, root)
         self.duckdb_path = settings.duckdb_path
-        self.defs = build_definitions(settings)
+        self.defs = build_definitions(settings, build_resource(settings, retry=retry or {}))
         self.instance = dg.DagsterInstance.ephemeral()
 
     def run(self, day: str | None = DAY, **arguments: Any) -> dg.ExecuteInProcessResult:
@@ -200,14 +202,13 @@ def test_a_spent_budget_stops_the_run_and_the_next_one_goes_on(
 
 
 def test_an_outage_keeps_what_was_paid_for_and_the_old_partition(
-    pipeline: Pipeline, server: FakeOpenAI, project: Path, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, server: FakeOpenAI, project: Path
 ) -> None:
     """What came is in the journal, the run fails, the partition stays; the next run asks only the rest."""
     assert pipeline.run().success
     before = pipeline.rows("SELECT * FROM transcripts ORDER BY ALL")
     write_wav(project / "data/recordings" / DAY / "another.wav", 9, 700)
-    few_attempts(monkeypatch)
-    flaky = Pipeline(project, LLM_ASSETS_TRANSCRIPTION_CHAIN="gpt-transcribe")
+    flaky = Pipeline(project, IMPATIENT, LLM_ASSETS_TRANSCRIPTION_CHAIN="gpt-transcribe")
     server.fail_always = SERVER_DOWN
     failure = flaky.failure()
     assert "left as it was" in str(failure)
@@ -243,17 +244,3 @@ def test_no_key_anywhere(pipeline: Pipeline, project: Path, capfd: pytest.Captur
     assert PLANTED_KEY not in said
     kept = b"".join(path.read_bytes() for path in (project / "data").rglob("*") if path.is_file())
     assert PLANTED_KEY.encode() not in kept
-
-
-def few_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An outage is believed at the second attempt, so that the test does not wait."""
-    from llm_assets import definitions
-
-    build = definitions.build_resource
-
-    def impatient(settings: Settings) -> Any:
-        resource = build(settings)
-        retry = {"max_attempts": 2, "first_wait_seconds": 0.001, "cool_down_seconds": 0}
-        return type(resource)(**dict(resource) | {"retry": retry})
-
-    monkeypatch.setattr(definitions, "build_resource", impatient)
