@@ -126,7 +126,7 @@ def emulator_command(
     \b
     Run the pipeline against it:
       llm-assets emulator
-      export OPENAI_BASE_URL=http://127.0.0.1:8787/v1 OPENAI_API_KEY=emulator
+      export OPENAI_BASE_URL=http://127.0.0.1:8787/emulator/v1 OPENAI_API_KEY=emulator
     \b
     Rehearse a small account with slow answers and some failures:
       llm-assets emulator --requests-per-minute 60 --tokens-per-minute 20000 \\

@@ -7,8 +7,6 @@ then finishes its calls before the emulator goes away.
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,10 +19,8 @@ from llm_assets.errors import LLMAssetsError
 
 START_SECONDS = 60.0
 STOP_SECONDS = 5.0
-
-# Answers are kept under the server they came from, and a server on this machine is known by its port. On
-# the same port a later run finds them again; if another program has it, any other port will do.
-PORT = 8786
+# Any free port; `--json` says the address in the first line of the output.
+_OPTIONS = ("--port", "0", "--json", "--stop-with-stdin")
 
 
 @contextmanager
@@ -40,7 +36,7 @@ def running_emulator() -> Generator[str]:
 @contextmanager
 def _process(said: IO[str]) -> Generator[subprocess.Popen[str]]:
     process = subprocess.Popen(  # noqa: S603 - our own command, no input in it
-        [sys.executable, "-m", "llm_assets.cli.main", "emulator", *_options()],
+        [sys.executable, "-m", "llm_assets.cli.main", "emulator", *_OPTIONS],
         stdin=subprocess.PIPE,  # closed when this process ends, however it ends; the emulator then stops
         stdout=subprocess.PIPE,
         stderr=said,
@@ -56,23 +52,6 @@ def _process(said: IO[str]) -> Generator[subprocess.Popen[str]]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
-
-
-def _options() -> list[str]:
-    port = PORT if _is_free(PORT) else 0
-    # `--json` says the address in the first line of the output.
-    return ["--port", str(port), "--json", "--stop-with-stdin"]
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as candidate:
-        if os.name == "posix":  # as the server does; elsewhere it would share a port that is in use
-            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            candidate.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 def _base_url(process: subprocess.Popen[str], said: IO[str]) -> str:

@@ -7,10 +7,11 @@ meet the same fate. Asked again, it draws anew, so a retry can succeed.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from hashlib import blake2b
 from statistics import NormalDist
 
-from llm_assets.emulator.config import FAULT_KINDS, Faults, Latency
+from llm_assets.emulator.config import FAULT_KINDS, Latency
 
 _STANDARD_NORMAL = NormalDist()
 _SMALLEST = 2.0**-53
@@ -27,10 +28,10 @@ class Chance:
         self._fault = int.from_bytes(digest[:8]) / 2**64
         self._latency = int.from_bytes(digest[8:]) / 2**64
 
-    def fault(self, faults: Faults) -> str | None:
+    def fault(self, shares: Sequence[tuple[str, float]]) -> str | None:
         """The kind of fault that this attempt meets, None for none."""
         below = 0.0
-        for kind, share in faults.shares():
+        for kind, share in shares:
             below += share
             if self._fault < below:
                 return kind

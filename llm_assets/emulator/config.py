@@ -130,5 +130,6 @@ class EmulatorConfig(_Frozen):
     cached_prompt_share: float = Field(default=0.0, ge=0, le=1)
     recognizer_workers: int = Field(default_factory=_default_workers, ge=1)
 
-    def faults_of(self, model: str) -> Faults:
-        return self.faults_by_model.get(model, self.faults)
+    def fault_shares(self, model: str) -> tuple[tuple[str, float], ...]:
+        """Kind and share of the faults that requests to a model meet."""
+        return self.faults_by_model.get(model, self.faults).shares()

@@ -91,12 +91,17 @@ def rate_limited(refusal: Refusal, model: str, with_retry_after: bool) -> ErrorA
     else:
         message = (
             f"Rate limit reached {where}, Used {refusal.used}, Requested {refusal.requested}. "
-            f"Please try again in {format_duration(refusal.wait_seconds)}. {_RATE_LIMITS}"
+            f"Please try again in {_cut(refusal.wait_seconds)}. {_RATE_LIMITS}"
         )
     error = ErrorAnswer(429, message, refusal.dimension.unit, "rate_limit_exceeded")
     if with_retry_after and refusal.wait_seconds is not None:
         error.headers = _retry_after(refusal.wait_seconds)
     return error
+
+
+def _cut(seconds: float) -> str:
+    """The message cuts the wait to milliseconds, as OpenAI's does; the headers round it up."""
+    return format_duration(math.floor(seconds * 1000 + 1e-6) / 1000)
 
 
 def _retry_after(seconds: float) -> dict[str, str]:

@@ -55,27 +55,34 @@ class Refusal:
 class Bucket:
     """One dimension of one pool. `level` is what is left of it."""
 
-    __slots__ = ("_config", "_ideal", "_refilled_at", "dimension", "level", "limit", "neighbour_share")
+    __slots__ = (
+        "_config",
+        "_ideal",
+        "_left_to_us",
+        "_refilled_at",
+        "capacity",
+        "dimension",
+        "level",
+        "limit",
+        "per_second",
+    )
 
     def __init__(self, dimension: Dimension, limit: int, config: EmulatorConfig, now: float) -> None:
         self.dimension = dimension
-        self.limit = limit
-        self.neighbour_share = config.neighbour_share
         self._config = config
         self._refilled_at = now
         self._ideal: IdealTime | None = None
+        self._set(limit, config.neighbour_share)
         self.level = self.capacity * config.initial_level
 
-    @property
-    def per_second(self) -> float:
-        """The refill that the limit promises. What a neighbour takes of it, no answer tells."""
-        return self.limit / self.dimension.period_seconds
-
-    @property
-    def capacity(self) -> float:
+    def _set(self, limit: int, neighbour_share: float) -> None:
+        """`per_second` is the refill that the limit promises; what a neighbour takes, no answer tells."""
         period = self.dimension.period_seconds
         window = self._config.quota_window_seconds if period == _MINUTE else period
-        return max(self.per_second * window, 1.0)
+        self.limit = limit
+        self.per_second = limit / period
+        self.capacity = max(self.per_second * window, 1.0)
+        self._left_to_us = self.per_second * (1.0 - neighbour_share)
 
     def cost(self, tokens: int) -> int:
         """What a request of so many tokens takes from this bucket."""
@@ -110,7 +117,7 @@ class Bucket:
     def change(self, limit: int, neighbour_share: float, now: float) -> None:
         """Another limit from now on. The level stays, as far as it fits into the new bucket."""
         self.refill(now)
-        self.limit, self.neighbour_share = limit, neighbour_share
+        self._set(limit, neighbour_share)
         self.level = min(self.level, self.capacity)
         if self._ideal is not None:
             self._ideal.change(self._left_to_us, now)
@@ -122,10 +129,6 @@ class Bucket:
 
     def ideal_seconds(self) -> float:
         return self._ideal.seconds() if self._ideal else 0.0
-
-    @property
-    def _left_to_us(self) -> float:
-        return self.per_second * (1.0 - self.neighbour_share)
 
 
 class Quota:

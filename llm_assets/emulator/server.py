@@ -25,6 +25,7 @@ from llm_assets.errors import ConfigurationError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+_NAMED = "/emulator"
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 _SHUTDOWN_SECONDS = 1.0
 
@@ -69,8 +70,12 @@ class Emulator:
 
     @property
     def base_url(self) -> str:
-        """What a client takes for `OPENAI_BASE_URL`."""
-        return f"{self.root_url}/v1"
+        """What a client takes for `OPENAI_BASE_URL`.
+
+        The same is served under `/v1`. Under this path the answers tell by their address that they are an
+        emulator's, whatever the port, so nobody takes them for those of another server on this machine.
+        """
+        return f"{self.root_url}{_NAMED}/v1"
 
     @property
     def root_url(self) -> str:
@@ -106,15 +111,21 @@ class Emulator:
         app = web.Application(client_max_size=_MAX_BODY_BYTES)
         app.add_routes(
             [
-                web.post("/v1/chat/completions", self._answering(self._chat)),
-                web.post("/v1/audio/transcriptions", self._answering(self._transcription)),
-                web.get("/v1/models", self._list_models),
-                web.get("/v1/models/{name}", self._show_model),
+                *self._api("/v1"),
+                *self._api(f"{_NAMED}/v1"),
                 *admin_routes(self._service),
                 web.route("*", "/{path:.*}", _unknown_url),
             ]
         )
         return app
+
+    def _api(self, prefix: str) -> list[web.RouteDef]:
+        return [
+            web.post(f"{prefix}/chat/completions", self._answering(self._chat)),
+            web.post(f"{prefix}/audio/transcriptions", self._answering(self._transcription)),
+            web.get(f"{prefix}/models", self._list_models),
+            web.get(f"{prefix}/models/{{name}}", self._show_model),
+        ]
 
     def _answering(self, endpoint: Endpoint) -> Handler:
         async def answer(request: web.Request) -> web.StreamResponse:

@@ -39,6 +39,7 @@ class Service:
         self.audit = Audit()
         self.account = Account(config, clock)
         self.models: Mapping[str, EmulatedModel] = catalog(config.models)
+        self._fault_shares = {name: config.fault_shares(name) for name in self.models}
         self._clock = clock
         self._ordinal = 0
 
@@ -92,7 +93,7 @@ class Service:
         self._admit(model, question, exchange)
         chance = Chance(self.config.seed, question.content_hash, self.audit.attempt(question.content_hash))
         exchange.due_at += chance.latency_seconds(self.config.latency)
-        fault = question.marked_fault or chance.fault(self.config.faults_of(model.name))
+        fault = question.marked_fault or chance.fault(self._fault_shares[model.name])
         body, usage = {}, None
         if fault is None or fault in ANSWERED | BROKEN:
             body, usage = await self._made(endpoint, question, model, fault, exchange)

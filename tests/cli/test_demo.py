@@ -131,7 +131,7 @@ def test_without_speech_recognition_it_says_what_to_install(monkeypatch: pytest.
 
 
 def audit(base_url: str) -> int:
-    return urllib.request.urlopen(f"{base_url.removesuffix('/v1')}/emulator/audit", timeout=5).status
+    return urllib.request.urlopen(f"{base_url.removesuffix('/v1')}/audit", timeout=5).status
 
 
 def test_the_emulator_is_stopped_when_something_fails() -> None:
@@ -152,7 +152,7 @@ def test_the_emulator_is_stopped_when_something_fails() -> None:
 
 def test_an_emulator_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own message is passed on."""
-    monkeypatch.setattr(emulator_process, "_options", lambda: ["--port", "no-port"])
+    monkeypatch.setattr(emulator_process, "_OPTIONS", ["--port", "no-port"])
     with pytest.raises(LLMAssetsError, match="no-port"), running_emulator():
         pass
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from llm_assets.emulator.extraction import lexicon
 from llm_assets.emulator.extraction.transcript import CallTranscript, Sentence
@@ -41,6 +42,7 @@ class Feelings:
         return self.positive + self.negative
 
 
+@lru_cache(maxsize=4096)
 def feelings_of(sentence: Sentence) -> Feelings:
     """What one sentence says about how its speaker feels, politeness aside."""
     plain = lexicon.STOCK.sub(" ", sentence.plain)
@@ -70,22 +72,15 @@ def _weigh(plain: str, words: lexicon.Weighted) -> tuple[float, float]:
     return straight, flipped
 
 
-def strongest(sentences: Iterable[Sentence], count: int) -> list[Sentence]:
+def strongest(sentences: Sequence[Sentence], count: int) -> list[Sentence]:
     """The sentences that say most about why the customer called and how they felt, in order."""
-    ranked = sorted((sentence for sentence in sentences if _weight(sentence) > 0), key=_weight, reverse=True)[
-        :count
-    ]
-    return sorted(ranked, key=lambda sentence: list(sentences).index(sentence))
+    weights = [_weight(sentence) for sentence in sentences]
+    ranked = sorted(range(len(sentences)), key=lambda index: -weights[index])[:count]
+    return [sentences[index] for index in sorted(ranked) if weights[index] > 0]
 
 
 def _weight(sentence: Sentence) -> float:
-    words = len(sentence.plain.split())
-    if sentence.role == "agent" or not 3 <= words <= 40:
+    if sentence.role == "agent" or not 3 <= len(sentence.plain.split()) <= 40:
         return 0.0
-    reasons = sum(
-        weight
-        for intent in lexicon.INTENTS.values()
-        for pattern, weight in intent
-        if pattern.search(sentence.plain)
-    )
+    reasons = sum(lexicon.weigh(words, sentence.plain) for words in lexicon.INTENTS.values())
     return feelings_of(sentence).strength + reasons

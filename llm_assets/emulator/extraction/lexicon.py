@@ -27,12 +27,13 @@ def _any(patterns: Sequence[str]) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{_expanded('|'.join(patterns))})(?!\w)", re.IGNORECASE)
 
 
-def _each(patterns: Sequence[str], weight: float) -> Weighted:
-    return tuple((_any([pattern]), weight) for pattern in patterns)
-
-
 def _weighted(table: Mapping[str, Sequence[str]]) -> Weighted:
-    return tuple(part for weight, patterns in table.items() for part in _each(patterns, float(weight)))
+    return tuple((_any(patterns), float(weight)) for weight, patterns in table.items())
+
+
+def weigh(words: Weighted, plain: str) -> float:
+    """The sum of the weights found; a wording that is repeated counts once."""
+    return sum(weight * len(set(pattern.findall(plain))) for pattern, weight in words)
 
 
 CLAUSE_START = _any(_WORDS["clause"]["start"])

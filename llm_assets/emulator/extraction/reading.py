@@ -16,7 +16,7 @@ from llm_assets.emulator.extraction.transcript import CallTranscript, Sentence
 
 _MOST_TOPICS, _MOST_ENTITIES, _MOST_QUOTES, _MOST_ACTIONS = 5, 8, 2, 6
 _MOST_ACTION_WORDS = 16
-_LOOSE_ENDS = ("and", "but", "or", "when", "that", "because")
+_LOOSE_ENDS = ("and", "but", "or", "when", "that", "because", "goodbye", "good", "bye")
 
 _INTENT_SENTENCES = {
     "refund": "The customer asks for a refund.",
@@ -26,7 +26,7 @@ _INTENT_SENTENCES = {
     "purchase": "The customer wants to buy something.",
     "praise": "The customer calls to give praise.",
     "information": "The customer asks a question.",
-    "other": "The call has another reason.",
+    "other": "The call has none of the usual reasons.",
 }
 _OUTCOME_SENTENCES = {
     "refunded": "A refund was granted.",
@@ -37,7 +37,6 @@ _OUTCOME_SENTENCES = {
     "unresolved": "It was left open.",
     "not_applicable": "There was nothing to settle.",
 }
-_OUTCOME_WITHOUT_WORDS = {"praise": "not_applicable", "other": "not_applicable", "information": "resolved"}
 
 
 class Reading:
@@ -50,17 +49,16 @@ class Reading:
     def feelings(self) -> Feelings:
         return customer_feelings(self.transcript)
 
-    @cached_property
+    @property
     def intent(self) -> str:
-        return _best(lexicon.INTENTS, self.transcript.plain) or "other"
+        return self._said_intent or "other"
 
-    @cached_property
+    @property
     def outcome(self) -> str:
         """A wrong number and praise have nothing to settle, whatever is promised on the way."""
         if self.intent in ("praise", "other"):
             return "not_applicable"
-        found = _best(lexicon.OUTCOMES, self.transcript.plain)
-        return found or _OUTCOME_WITHOUT_WORDS.get(self.intent, "unresolved")
+        return self._said_outcome or ("resolved" if self.intent == "information" else "unresolved")
 
     @cached_property
     def topics(self) -> list[str]:
@@ -99,25 +97,28 @@ class Reading:
     def confidence(self) -> float:
         """Never high: these are rules. Lower for few words and for findings without a cue."""
         words = self.transcript.word_count
-        said = [
-            _best(lexicon.INTENTS, self.transcript.plain) is not None,
-            _best(lexicon.OUTCOMES, self.transcript.plain) is not None,
-            self.feelings.strength >= 2,
-        ]
+        said = (self._said_intent is not None, self._said_outcome is not None, self.feelings.strength >= 2)
         return round(0.2 + 0.15 * sum(said) + (0.15 if words >= 40 else 0.0), 2)
 
     @cached_property
     def summary(self) -> str:
-        quote = f"“{self.quotes[0].text}” " if self.quotes else ""
-        return f"{_INTENT_SENTENCES[self.intent]} {quote}{_OUTCOME_SENTENCES[self.outcome]}"
+        said = f"“{self.quotes[0].text}” " if self.quotes else ""
+        if not said and self.topics:
+            said = f"It is about: {', '.join(self.topics)}. "
+        return f"{_INTENT_SENTENCES[self.intent]} {said}{_OUTCOME_SENTENCES[self.outcome]}"
+
+    @cached_property
+    def _said_intent(self) -> str | None:
+        return _best(lexicon.INTENTS, self.transcript.plain)
+
+    @cached_property
+    def _said_outcome(self) -> str | None:
+        return _best(lexicon.OUTCOMES, self.transcript.plain)
 
 
 def _best(labels: Mapping[str, lexicon.Weighted], plain: str) -> str | None:
-    """The label with the greatest weight, None without any. Each pattern counts at most twice."""
-    scores = {
-        label: sum(weight * min(2, len(pattern.findall(plain))) for pattern, weight in words)
-        for label, words in labels.items()
-    }
+    """The label with the greatest weight, None without any."""
+    scores = {label: lexicon.weigh(words, plain) for label, words in labels.items()}
     best = max(scores, key=lambda label: scores[label])
     return best if scores[best] >= 1 else None
 
@@ -136,7 +137,7 @@ def _action(sentence: Sentence) -> dict[str, Any] | None:
         return None
     phrase = " ".join(words)
     owner = _owner(promise["who"].lower(), sentence) if promise else _other(sentence)
-    return {"owner": owner, "what": phrase[0].upper() + phrase[1:], "due": due[0] if due else None}
+    return {"what": phrase[0].upper() + phrase[1:], "owner": owner, "due": due[0] if due else None}
 
 
 def _owner(who: str, sentence: Sentence) -> str | None:

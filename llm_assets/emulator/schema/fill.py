@@ -21,6 +21,7 @@ from llm_assets.emulator.schema.suggestion import UNKNOWN, Scaled, Suggestion
 # Called with a field's name and schema: what is known about it.
 Suggest = Callable[[str, Schema], Suggestion]
 
+_ENDLESS = "a definition must contain itself, so no answer of finite length exists"
 _MOST_VALUES = 20_000
 _SCALARS = {"string", "number", "integer", "boolean"}
 
@@ -31,6 +32,8 @@ def fill(schema: Schema, suggest: Suggest, aliases: Synonyms, synonyms: Synonyms
     `aliases` are other names of the keys of suggested objects, `synonyms` other names of enum members.
     Raises Unsatisfiable when no value was found, as for a definition that must contain itself.
     """
+    if Heights(schema).of(schema) == math.inf:
+        raise Unsatisfiable(_ENDLESS)
     try:
         return _Filler(schema, suggest, aliases, synonyms).value(schema, UNKNOWN, "")
     except (OverflowError, RecursionError) as error:
@@ -54,7 +57,7 @@ class _Filler:
         if "$ref" in schema:
             return self._referred(schema["$ref"], suggestion, name)
         if "enum" in schema or "const" in schema:
-            return member(schema, suggestion, self._synonyms)
+            return member(schema, self._named(schema, suggestion), self._synonyms)
         if options := _options(schema):
             return self.value(self._chosen(options, suggestion), suggestion, name)
         return self._typed(schema, suggestion, name)
@@ -75,7 +78,7 @@ class _Filler:
         if kind == "string":
             return string(schema, suggestion)
         if kind in ("number", "integer"):
-            return number(schema, suggestion, whole=kind == "integer")
+            return number(schema, _measured(suggestion), whole=kind == "integer")
         return None if kind == "null" else suggestion is not UNKNOWN and bool(suggestion)
 
     def _object(self, schema: Schema, suggestion: Suggestion) -> dict[str, Any]:
@@ -100,12 +103,28 @@ class _Filler:
         items = as_schema(schema.get("items"))
         if least > min(most, _MOST_VALUES) or (least and self._heights.of(items) == math.inf):
             raise Unsatisfiable(f"no list with at least {least} and at most {most} items was found")
-        known = _listed(suggestion)
-        if self._is_closing or self._heights.of(items) == math.inf:
-            known = []
+        empty = self._is_closing or self._heights.of(items) == math.inf
+        known = [] if empty else [part for part in _listed(suggestion) if self._can_say(items, part)]
         wanted = known[: most if isinstance(most, int) else None]
         wanted += [UNKNOWN] * (least - len(wanted))
         return [self.value(items, part, name) for part in wanted]
+
+    def _named(self, schema: Schema, suggestion: Suggestion) -> Suggestion:
+        """Of several things that are known, the first that the enum has a member for."""
+        if not isinstance(suggestion, dict | list):
+            return suggestion
+        parts = _listed(list(suggestion.values()) if isinstance(suggestion, dict) else suggestion)
+        return next((part for part in parts if names_member(schema, part, self._synonyms)), UNKNOWN)
+
+    def _can_say(self, items: Schema, part: Suggestion) -> bool:
+        """A list of enum members holds what has a member, and nothing in its place for what has none."""
+        items = self._resolved(items)
+        return "enum" not in items or not isinstance(part, str) or names_member(items, part, self._synonyms)
+
+    def _resolved(self, schema: Schema) -> Schema:
+        while "$ref" in schema:
+            schema = as_schema(definition(self._root, schema["$ref"]))
+        return schema
 
     # Which of several alternatives
 
@@ -117,7 +136,7 @@ class _Filler:
     def _chosen(self, options: list[Schema], suggestion: Suggestion) -> Schema:
         heights = [self._heights.of(option) for option in options]
         if min(heights) == math.inf:
-            raise Unsatisfiable("a definition must contain itself, so no answer of finite length exists")
+            raise Unsatisfiable(_ENDLESS)
         if self._is_closing:
             return options[heights.index(min(heights))]
         finite = [option for option, height in zip(options, heights, strict=True) if height < math.inf]
@@ -125,8 +144,7 @@ class _Filler:
 
     def _fitness(self, option: Schema, suggestion: Suggestion) -> float:
         """How well an alternative can say what is suggested. Of equals, the first one wins."""
-        while "$ref" in option:
-            option = as_schema(definition(self._root, option["$ref"]))
+        option = self._resolved(option)
         kinds = set(types_of(option)) or {"null" if option.get("const", 0) is None else "string"}
         if suggestion is UNKNOWN and "object" in kinds and self._knows_part_of(option):
             return 4
@@ -160,6 +178,14 @@ def _kinds(suggestion: Suggestion) -> set[str]:
     if isinstance(suggestion, list):
         return {"array"}
     return {"object"} if isinstance(suggestion, dict) else {"string"}
+
+
+def _measured(suggestion: Suggestion) -> Suggestion:
+    """The first number of a suggested object, where a number is asked for."""
+    if not isinstance(suggestion, dict):
+        return suggestion
+    values = cast("dict[str, Any]", suggestion).values()
+    return next((value for value in values if isinstance(value, int | float | Scaled)), UNKNOWN)
 
 
 def _listed(suggestion: Suggestion) -> list[Any]:

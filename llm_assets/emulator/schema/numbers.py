@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from typing import Any, cast
 
-from llm_assets.emulator.schema.accepts import Unsatisfiable, accepts, is_multiple
+from llm_assets.emulator.schema.accepts import Unsatisfiable, accepts
 from llm_assets.emulator.schema.check import Schema
 from llm_assets.emulator.schema.suggestion import Scaled, Suggestion
 
@@ -20,13 +21,13 @@ def number(schema: Schema, suggestion: Suggestion, whole: bool) -> int | float:
         raise Unsatisfiable(f"no number lies between {low} and {high}")
     wanted = min(max(_wanted(suggestion, low, high), low), high)
     step = schema.get("multipleOf", 1 if whole else None)
-    value = _multiple(wanted, step, low, high) if step else _tidy(wanted, low, high)
-    if whole and value != int(value):
-        raise Unsatisfiable(f"no whole multiple of {step} was found between {low} and {high}")
-    result = int(value) if whole else value
-    if not accepts(schema, result):
-        raise Unsatisfiable(f"no number was found for {schema}")
-    return result
+    if step is None:
+        return _tidy(wanted, low, high)
+    for value in _multiples(wanted, step):
+        result = int(value) if whole else value
+        if result == value and accepts(schema, result):
+            return result
+    raise Unsatisfiable(f"no multiple of {step} was found between {low} and {high}")
 
 
 def _bounds(schema: Schema, whole: bool) -> tuple[float, float]:
@@ -63,12 +64,9 @@ def _tidy(wanted: float, low: float, high: float) -> float:
     return next((candidate for candidate in candidates if low <= candidate <= high), wanted)
 
 
-def _multiple(wanted: float, step: float, low: float, high: float) -> int | float:
-    """The multiple of `step` nearest to `wanted` that a validator recognises as one."""
+def _multiples(wanted: float, step: float) -> Iterator[int | float]:
+    """Multiples of `step`, the nearest to `wanted` first."""
     centre = round(wanted / step)
     for distance in range(_TRIES):
-        for factor in (centre + distance, centre - distance):
-            value = factor * step
-            if low <= value <= high and is_multiple(value, step):
-                return value
-    raise Unsatisfiable(f"no multiple of {step} lies between {low} and {high}")
+        yield (centre + distance) * step
+        yield (centre - distance) * step

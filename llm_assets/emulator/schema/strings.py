@@ -38,7 +38,7 @@ def string(schema: Schema, suggestion: Suggestion) -> str:
 
 
 def text_of(suggestion: Suggestion) -> str:
-    """Any suggestion in words."""
+    """Any suggestion in words; of an object, what it says first."""
     if suggestion is UNKNOWN or suggestion is None:
         return NOT_STATED
     if isinstance(suggestion, list):

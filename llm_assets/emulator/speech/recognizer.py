@@ -1,83 +1,57 @@
-"""What a recognition process does: decode, find the speech, recognise it stretch by stretch.
+"""Decode, find the speech, recognise it stretch by stretch. CPU-bound: runs in worker processes only.
 
-Runs in worker processes only. The decoder is made once per process; its running estimate of the channel
-is put back before every recording, or the text of one would depend on what was heard before it.
+The decoder is made once per process. Its running estimate of the channel is put back before every
+recording, or the text of one would depend on what was heard before it.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import re
-import signal
-import threading
-from collections.abc import Iterator
-from multiprocessing import connection
-from multiprocessing.synchronize import Event
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 from llm_assets.emulator.speech.audio import FRAME_SAMPLES, SAMPLE_RATE, Samples, decode, speech_spans
 from llm_assets.emulator.speech.spoken import Speech, Stopped, Stretch, Word
 
 # Tuned for speed at equal word accuracy; the figures are in docs/emulator.md.
-_DECODER_SETTINGS: dict[str, Any] = {"lw": 5.5, "maxhmmpf": 5000, "maxwpf": 10, "loglevel": "FATAL"}
+_SETTINGS: dict[str, Any] = {"lw": 5.5, "maxhmmpf": 4000, "maxwpf": 5, "loglevel": "FATAL"}
 _VARIANT = re.compile(r"\(\d+\)$")
 _FRAME_SECONDS = FRAME_SAMPLES / SAMPLE_RATE
 
 
-class _Worker:
-    """This process's decoder, made at the first recording."""
+def recognize(audio: bytes, is_wanted: Callable[[], bool] = lambda: True) -> Speech:
+    """The speech in an encoded recording.
 
-    stop: Event | None = None
-    decoder: Any = None
-    channel: str = ""
-
-
-def start_worker(stop: Event) -> None:
-    """Make this process end with its parent, however that ends; only the parent answers Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _Worker.stop = stop
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-
-def recognize(audio: bytes) -> Speech:
-    """The speech in an encoded recording. Raises UndecodableAudio, and Stopped on shutdown."""
+    `is_wanted` is asked before every stretch. Raises UndecodableAudio, and Stopped when it is not.
+    """
     samples = decode(audio)
-    decoder = _decoder()
-    decoder.set_cmn(_Worker.channel)
-    stretches = (_stretch(decoder, samples, *span) for span in speech_spans(samples))
-    return Speech(tuple(filter(None, stretches)), len(samples) / SAMPLE_RATE)
+    decoder, channel = _decoder()
+    decoder.set_cmn(channel)
+    stretches: list[Stretch] = []
+    for first, last in speech_spans(samples):
+        if not is_wanted():
+            raise Stopped
+        words = tuple(_words(decoder, samples[first:last], first / SAMPLE_RATE))
+        if words:
+            stretches.append(Stretch(_sentence(words), words))
+    return Speech(tuple(stretches), len(samples) / SAMPLE_RATE)
 
 
-def _decoder() -> Any:
-    if _Worker.decoder is None:
-        from pocketsphinx import Decoder  # an optional extra, and a second to load
+@cache
+def _decoder() -> tuple[Any, str]:
+    """This process's decoder, and its estimate of the channel before it has heard anything."""
+    from pocketsphinx import Decoder  # an optional extra
 
-        _Worker.decoder = Decoder(**_DECODER_SETTINGS)
-        _Worker.channel = _Worker.decoder.get_cmn()
-    return _Worker.decoder
+    decoder: Any = Decoder(**_SETTINGS)
+    return decoder, decoder.get_cmn()
 
 
-def _stretch(decoder: Any, samples: Samples, first: int, last: int) -> Stretch | None:
-    if _Worker.stop is not None and _Worker.stop.is_set():
-        raise Stopped
+def _words(decoder: Any, samples: Samples, offset_seconds: float) -> Iterator[Word]:
     decoder.start_utt()
-    decoder.process_raw(samples[first:last].tobytes(), full_utt=True)
+    decoder.process_raw(samples.tobytes(), full_utt=True)
     decoder.end_utt()
-    words = tuple(_words(decoder, first / SAMPLE_RATE)) if decoder.hyp() else ()
-    return Stretch(_sentence(words), words) if words else None
-
-
-def _words(decoder: Any, offset_seconds: float) -> Iterator[Word]:
-    for segment in decoder.seg():
+    for segment in decoder.seg() if decoder.hyp() else ():
         text = _VARIANT.sub("", segment.word)
         if not text.startswith(("<", "[")):
             start = offset_seconds + segment.start_frame * _FRAME_SECONDS
@@ -87,6 +61,5 @@ def _words(decoder: Any, offset_seconds: float) -> Iterator[Word]:
 
 def _sentence(words: tuple[Word, ...]) -> str:
     """The recogniser knows no punctuation: a stretch between pauses is written as one sentence."""
-    text = " ".join(word.text for word in words)
-    text = re.sub(r"\bi\b", "I", text)
+    text = re.sub(r"\bi\b", "I", " ".join(word.text for word in words))
     return f"{text[0].upper()}{text[1:]}."

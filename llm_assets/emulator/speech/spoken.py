@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """All that was recognised in one recording."""
+    """All that was recognised in one recording. `to_json` and `from_json` carry it between processes."""
 
     stretches: tuple[Stretch, ...]
     duration_seconds: float
@@ -40,6 +42,19 @@ class Speech:
     @property
     def text(self) -> str:
         return " ".join(stretch.text for stretch in self.stretches)
+
+    def to_json(self) -> str:
+        stretches = [
+            [part.text, [[word.text, word.start_seconds, word.end_seconds] for word in part.words]]
+            for part in self.stretches
+        ]
+        return json.dumps([self.duration_seconds, stretches])
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        duration_seconds, stretches = json.loads(text)
+        made = (Stretch(said, tuple(Word(*word) for word in words)) for said, words in stretches)
+        return cls(tuple(made), duration_seconds)
 
 
 class UndecodableAudio(Exception):
@@ -51,4 +66,4 @@ class Stopped(Exception):
 
 
 class RecognizerCrashed(Exception):
-    """A worker process died over this recording; the next ones get new workers."""
+    """A worker process died over this recording; the next ones get a new one."""
