@@ -85,10 +85,10 @@ def show_result(result: DemoResult, *, as_json: bool) -> None:
 def _table(result: DemoResult, width: int) -> Table:
     """One line per recording; in a wide terminal the summaries as well."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), expand=True)
-    table.add_column("Day", no_wrap=True)
+    table.add_column("Day", no_wrap=True, min_width=10)
     table.add_column("Recording", no_wrap=True, ratio=1)
-    for name in ("Sentiment", "Intent", "Outcome"):
-        table.add_column(name, no_wrap=True)
+    for name, longest in (("Sentiment", 12), ("Intent", 12), ("Outcome", 14)):
+        table.add_column(name, no_wrap=True, min_width=longest)
     if width >= WIDE:
         table.add_column("Summary", ratio=2)
     for row in result.insights:
