@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import signal
 import sys
 import wave
 from pathlib import Path
@@ -138,6 +140,27 @@ async def test_without_the_extra_chat_works_and_speech_says_what_to_install(
         assert reply.status == 501
         assert "pip install 'llm-assets[local]'" in reply.error["message"]
         assert (await client.chat()).status == 200
+
+
+def children() -> list[int]:
+    """The processes that this one has started."""
+    listed = [path.read_text().split() for path in Path("/proc/self/task").glob("*/children")]
+    return [int(number) for numbers in listed for number in numbers]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the worker process through /proc")
+async def test_a_recognizer_that_dies_costs_one_answer(emulated: Any) -> None:
+    """500 for the recording it was at, and a new process for the next one."""
+    before = set(children())
+    async with emulated(recognizer_workers=1) as client:
+        listening = asyncio.create_task(client.transcribe(HANG_UP.read_bytes(), "a.ogg"))
+        while not (started := set(children()) - before):
+            await client.chat()
+        os.kill(started.pop(), signal.SIGKILL)
+        assert (await listening).status == 500
+        again = await client.transcribe(HANG_UP.read_bytes(), "a.ogg")
+    assert again.status == 200
+    assert set(children()) <= before
 
 
 def test_what_was_heard_before_does_not_matter() -> None:
