@@ -61,7 +61,10 @@ class Tally:
 
 @dataclass(slots=True)
 class Services:
-    """What all models of a client share. `under_way` are the exchanges that have been sent."""
+    """What all models of a client share. `under_way` are the exchanges that have been sent.
+
+    `answered` says whether any model has answered this client yet.
+    """
 
     config: ClientConfig
     clock: Clock
@@ -74,6 +77,7 @@ class Services:
     sizes: OutputSizes = field(default_factory=OutputSizes)
     windows: dict[str, Window] = field(default_factory=dict[str, Window])
     under_way: set[asyncio.Task[Entry]] = field(default_factory=set[asyncio.Task[Entry]])
+    answered: bool = False
 
     def window(self, pool: str) -> Window:
         window = self.windows.get(pool)
@@ -214,6 +218,7 @@ async def _exchange(services: Services, call: Call, grant: Grant, reservation: R
             spent = Spending(0, 0)
             raise error
         assert answer is not None
+        services.answered = True
         entry = _entry(services, call, answer)
         await services.journal.record(call.key, entry, call.link.server)
         spent = Spending.of(entry.cost_usd or Decimal(0), answer.usage.total_tokens)

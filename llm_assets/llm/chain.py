@@ -16,6 +16,7 @@ from llm_assets.errors import (
     CallFailed,
     ContextTooLong,
     LLMAssetsError,
+    Overloaded,
     RequestRejected,
     RequestTooLarge,
     RunStopped,
@@ -66,9 +67,11 @@ class ModelChain:
             try:
                 return await self._walk(request, keys, tally)
             except ModelCooling as cooling:
-                # Nothing else is left to ask: wait until the first model is asked again.
-                if self._services.clock.now() + cooling.seconds > tally.give_up_at:
-                    raise CallFailed(f"no model can be asked in time: {cooling}") from cooling
+                # Nothing else is left to ask. An outage in the middle of work is waited out; where nothing
+                # has ever answered, the address is more likely wrong than the provider down.
+                late = self._services.clock.now() + cooling.seconds > tally.give_up_at
+                if late or not self._services.answered:
+                    raise Overloaded(f"no model answers: {cooling.reason}") from cooling
                 await self._services.clock.sleep(cooling.seconds)
                 tally.wait_seconds += cooling.seconds
                 self._services.metrics.waited("cool_down", cooling.seconds)

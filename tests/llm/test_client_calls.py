@@ -15,6 +15,7 @@ from llm_assets.errors import (
     BudgetExceeded,
     ConfigurationError,
     CredentialsRefused,
+    Overloaded,
     QuotaExhausted,
     RequestRejected,
     ServerFailed,
@@ -288,6 +289,30 @@ async def test_memory_stays_bounded_by_reading_input_only_as_needed() -> None:
                 handed_out += 1
                 assert read - handed_out <= 8 + 1
     assert handed_out == 500
+
+
+async def test_a_server_that_never_answered_is_not_waited_for() -> None:
+    """Where nothing has answered yet, calls fail soon instead of waiting for one cool-down after another."""
+    retry = FAST | {"cool_down_seconds": 600}
+    async with scripted_server(lambda request, number: error(500, "server_error")) as server:
+        async with asyncio.timeout(30), LLMClient(config(server.base_url, retry=retry)) as client:
+            outcomes = [outcome async for outcome in client.run(ask(str(number)) for number in range(30))]
+    assert len(outcomes) == 30
+    assert all(isinstance(outcome.error, ServerFailed | Overloaded) for outcome in outcomes)
+    assert len(server.requests) < 30
+
+
+async def test_an_outage_in_the_middle_of_work_is_waited_out() -> None:
+    """A model that has answered before is asked again after its cool-down, and no row is lost."""
+
+    def script(request: dict[str, Any], number: int) -> Any:
+        return error(500, "server_error") if 2 <= number <= 20 else answer()
+
+    async with scripted_server(script) as server, LLMClient(config(server.base_url)) as client:
+        first = await client.call(ask("first"))
+        outcomes = [outcome async for outcome in client.run(ask(str(number)) for number in range(10))]
+    assert first.answer is not None
+    assert sum(outcome.answer is not None for outcome in outcomes) >= 5
 
 
 async def test_a_missing_key_is_one_clear_error() -> None:
