@@ -11,10 +11,10 @@ lint:
 	ruff check .
 
 types:
-	pyright
+	pyright --pythonpath "$$(command -v python)"
 
 imports:
-	lint-imports
+	lint-imports --no-cache
 
 test:
 	pytest
