@@ -303,7 +303,10 @@ async def test_a_server_that_never_answered_is_not_waited_for() -> None:
 
 
 async def test_an_outage_in_the_middle_of_work_is_waited_out() -> None:
-    """A model that has answered before is asked again after its cool-down, and no row is lost."""
+    """A model that has answered before is asked again after its cool-down, so later rows are answered.
+
+    Nineteen refusals use up the three attempts of six calls at most.
+    """
 
     def script(request: dict[str, Any], number: int) -> Any:
         return error(500, "server_error") if 2 <= number <= 20 else answer()
@@ -312,7 +315,7 @@ async def test_an_outage_in_the_middle_of_work_is_waited_out() -> None:
         first = await client.call(ask("first"))
         outcomes = [outcome async for outcome in client.run(ask(str(number)) for number in range(10))]
     assert first.answer is not None
-    assert sum(outcome.answer is not None for outcome in outcomes) >= 5
+    assert sum(outcome.answer is not None for outcome in outcomes) >= 4
 
 
 async def test_a_missing_key_is_one_clear_error() -> None:
