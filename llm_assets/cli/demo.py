@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from llm_assets.cli.demo_result import DemoResult, read_result, show_result
+from llm_assets.cli.demo_result import DemoResult, read_result, require_own_days, show_result
 from llm_assets.cli.demo_screen import Screen
 from llm_assets.cli.emulator_process import running_emulator
 from llm_assets.cli.project import SAMPLE_DAYS, Layout, plan_layout
@@ -73,6 +73,7 @@ def run_demo(root: Path, screen: Screen, emulator: StartEmulator = running_emula
     screen.say_what_is_ignored(os.environ)
     screen.say("Starting the emulator …")
     with emulator() as base_url, demo_environment(root, base_url):
+        require_own_days()
         _materialize(screen)
         return read_result(root, time.monotonic() - started)
 

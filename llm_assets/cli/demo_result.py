@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from llm_assets.cli.project import SAMPLE_DAYS
+from llm_assets.errors import LLMAssetsError
 
 WIDE = 120  # columns of a terminal that has room for summaries
 
@@ -54,6 +56,29 @@ class DemoResult:
     input_tokens: int
     output_tokens: int
     insights: list[dict[str, Any]]
+
+
+_PAID = f"""
+    SELECT count(*) FROM llm_calls
+    WHERE {_DAYS} AND status = 'answered' AND coalesce(request_id, '') NOT LIKE 'req_emulator_%'
+"""  # noqa: S608 - made of constants
+
+
+def require_own_days() -> None:
+    """Raise LLMAssetsError when the sample days hold a real model's answers, which would be replaced."""
+    from llm_assets.orchestration.settings import Settings
+    from llm_assets.warehouse.query import query, relations
+
+    path = Settings.from_env().duckdb_path
+    if not Path(path).exists() or all(relation.name != "llm_calls" for relation in relations(path)):
+        return
+    with query(path, _PAID) as found:
+        (paid,) = next(found.rows)
+    if paid:
+        raise LLMAssetsError(
+            f"{path} holds {paid} answers of a real model for the demo's days ({SAMPLE_DAYS[0]} to "
+            f"{SAMPLE_DAYS[-1]}), and the demo would replace them. Run it in an empty folder instead."
+        )
 
 
 def read_result(root: Path, seconds: float) -> DemoResult:
@@ -123,7 +148,11 @@ def next_commands(root: Path) -> tuple[str, str]:
     home = "$PWD" if here else f'"{root}"'
     workspace = "" if here else f' -w "{root / "workspace.yaml"}"'
     ui = f"DAGSTER_HOME={home} {_program('dagster')} dev{workspace}"
-    return ui, f'{_program("llm-assets")} sql "{QUESTION}"'
+    # The demo writes to the project's own file; the shell may still name another one.
+    elsewhere = (
+        f' --database "{root / "data/llm_assets.duckdb"}"' if os.environ.get("LLM_ASSETS_DUCKDB") else ""
+    )
+    return ui, f'{_program("llm-assets")} sql{elsewhere} "{QUESTION}"'
 
 
 def _program(name: str) -> str:

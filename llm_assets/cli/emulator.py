@@ -158,6 +158,7 @@ def _config(options: Mapping[str, Any], workers: int | None) -> EmulatorConfig:
         "neighbour_share",
         "headers",
         "latency",
+        "faults",
     )
     given: dict[str, Any] = {name: options[name] for name in same}
     if workers is not None:

@@ -38,6 +38,9 @@ Rules:
   still only something that somebody said.
 - Answer with one JSON object that fits the schema, and nothing else."""
 
+# Some ten times a usual answer, so that the bound a budget reserves stays near what calls cost.
+DEFAULT_MAX_OUTPUT_TOKENS = 4_000
+
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -52,7 +55,7 @@ class Extractor:
     name: str
     output_model: type[BaseModel]
     prompt: str
-    max_output_tokens: int | None = None
+    max_output_tokens: int | None = DEFAULT_MAX_OUTPUT_TOKENS
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

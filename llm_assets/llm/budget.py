@@ -146,6 +146,12 @@ class Budget:
         finally:
             self._flush_task = None
 
+    def warn_passed_over(self, model: str, error: BudgetExceeded) -> None:
+        """Say once per model that the budget does not bear it and something cheaper answers instead."""
+        if model not in self._warned:
+            self._warned.add(model)
+            self._warn(f"{model} is passed over: {error}")
+
     @property
     def has_caps(self) -> bool:
         config = self._config
@@ -212,8 +218,7 @@ def _exceeded_message(answer: Answer, worst: Spending) -> str:
     assert cap is not None
     return (
         f"the budget {cap.name} of {cap.shown(cap.most)} has {cap.shown(answer.used)} spent, and the next "
-        f"call may cost up to {cap.shown(cap.of([worst.nano_usd, worst.tokens]))}; raise {cap.name} or go "
-        "on when it starts anew. Every answer paid for is kept."
+        f"call may cost up to {cap.shown(cap.of([worst.nano_usd, worst.tokens]))}"
     )
 
 

@@ -87,7 +87,10 @@ class ModelChain:
                 wire = link.provider.build(request, link.model)
                 call = Call(link, request, wire, key, tally, reason)
                 return Found(await ask(self._services, call), from_journal=False)
-            except (BudgetExceeded, ModelCooling) as error:
+            except BudgetExceeded as error:
+                self._services.budget.warn_passed_over(link.model.model, error)
+                errors.append(error)
+            except ModelCooling as error:
                 errors.append(error)
             except CallFailed as error:
                 if not _another_model_may_help(error):

@@ -33,7 +33,7 @@ _KEPT = "Everything paid for is kept"
 
 # What to do, where the error's own message does not say it.
 _ADVICE: Mapping[type[LLMAssetsError], str] = {
-    BudgetExceeded: f"{_KEPT}: raise the budget, or materialize again when the next day begins.",
+    BudgetExceeded: f"{_KEPT}: raise the budget, then materialize again; a day's budget starts anew daily.",
     QuotaExhausted: f"{_KEPT}: add credit at the provider, then materialize again.",
     CredentialsRefused: f"{_KEPT}: materialize again after that.",
     PriceUnknown: "Give the model a price in its chain entry, or allow unknown prices in the budget.",

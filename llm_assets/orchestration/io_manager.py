@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
-from llm_assets.errors import ConfigurationError
+from llm_assets.errors import ConfigurationError, WarehouseMissing
 from llm_assets.orchestration.errors import as_failures
 from llm_assets.orchestration.partitions import partition_dates
 from llm_assets.warehouse.tables import FIXED_TABLES, Column, Table, insights_table
@@ -48,7 +48,9 @@ class DuckDBFrameIOManager(dg.ConfigurableIOManager):
         with as_failures():
             table = _table_of(context.asset_key, metadata)
             days = partition_dates(context.asset_partition_keys)
-            return read_partition(self.path, table, days, lock_timeout_seconds=self.lock_timeout_seconds)
+            frame = read_partition(self.path, table, days, lock_timeout_seconds=self.lock_timeout_seconds)
+            _require_materialized(context, frame)
+            return frame
 
     def _table_metadata(self, table: Table) -> dict[str, Any]:
         return {
@@ -56,6 +58,18 @@ class DuckDBFrameIOManager(dg.ConfigurableIOManager):
             "dagster/storage_kind": "duckdb",
             COLUMN_SCHEMA: column_schema(table),
         }
+
+
+def _require_materialized(context: dg.InputContext, frame: DataFrame) -> None:
+    """A day without rows is empty if it was materialized; otherwise nobody has looked at it yet."""
+    present = {str(day)[:10] for day in frame["partition_date"]}
+    empty = [key for key in context.asset_partition_keys if key not in present]
+    if not empty:
+        return
+    missing = sorted(set(empty) - context.instance.get_materialized_partitions(context.asset_key))
+    if missing:
+        name = context.asset_key.to_user_string()
+        raise WarehouseMissing(f"{name} of {missing[0]} was never materialized; materialize {name} first")
 
 
 def column_schema(table: Table) -> dg.TableSchema:

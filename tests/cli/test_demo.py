@@ -17,6 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pytest
 from rich.console import Console
 
@@ -103,6 +104,17 @@ def test_it_runs_from_an_empty_folder_and_asks_nothing_the_second_time(
         for asset in ("recordings", "transcripts", "insights"):
             partitions = instance.get_materialized_partitions(dg.AssetKey(asset))
             assert partitions == set(SAMPLE_DAYS), asset
+
+
+def test_answers_of_a_real_model_are_not_replaced(root: Path, emulator: str) -> None:
+    """Where the sample days hold what somebody paid for, the demo says so and touches nothing."""
+    lay_out(plan_layout(root), screen()[0])
+    run_demo(root, screen()[0], lambda: nullcontext(emulator))
+    database = root / "data/llm_assets.duckdb"
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("UPDATE llm_calls SET request_id = 'req_123' WHERE partition_date = '2026-03-02'")
+    with pytest.raises(LLMAssetsError, match="answers of a real model"):
+        run_demo(root, screen()[0], lambda: nullcontext(emulator))
 
 
 def test_a_key_in_the_shell_is_not_used_and_comes_back(

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,6 +56,18 @@ def test_it_says_where_it_is_and_what_it_did(number: signal.Signals) -> None:
         output, _ = process.communicate(timeout=20)
         assert process.returncode == 0
         assert json.loads(output)["models"]["gpt-4o"]["served"] == 1
+
+
+def test_faults_asked_for_on_the_command_line_happen() -> None:
+    """With every request failing by option, the first one does, and the audit counts it."""
+    with running("--json", "--fault", "server_error=1") as process:
+        assert process.stdout is not None
+        facts = json.loads(process.stdout.readline())
+        with pytest.raises(urllib.error.HTTPError, match="500"):
+            ask(facts["base_url"])
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=20)
+        assert json.loads(output)["models"]["gpt-4o"]["faulted"] == 1
 
 
 def test_it_tells_a_person_what_to_type_and_ends_with_a_table(tmp_path: Path) -> None:

@@ -109,6 +109,13 @@ def test_an_empty_partition_is_read_as_no_rows(path: str) -> None:
     assert event.metadata["seen"].value == 0
 
 
+def test_a_day_that_was_never_materialized_is_not_taken_for_an_empty_one(path: str) -> None:
+    """Without its upstream an asset fails and says what to materialize; it does not turn green on nothing."""
+    materialize(path, partition_key="2026-03-02")
+    with pytest.raises(dg.Failure, match="recordings of 2026-03-04 was never materialized"):
+        materialize(path, partition_key="2026-03-04", selection=[moods])
+
+
 def test_a_frame_that_does_not_fit_is_a_clear_failure(path: str) -> None:
     """The failure names the table and the column, and is not retried."""
 
