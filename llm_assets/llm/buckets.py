@@ -72,10 +72,6 @@ class Bucket:
     def refill_per_second(self) -> float:
         return self.capacity / self.period_seconds * self.share
 
-    @property
-    def used_share(self) -> float:
-        return 1.0 - max(self.level, 0.0) / self.capacity
-
     def dump(self) -> list[float]:
         return [getattr(self, name) for name in self.__slots__]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -40,7 +40,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
-        self._waits: Counter[str] = Counter()
+        self._waits: defaultdict[str, float] = defaultdict(float)
         self._calls_by_model: Counter[str] = Counter()
         self._usd_by_model: dict[str, Decimal] = {}
         self._usage = Usage()
@@ -48,7 +48,7 @@ class Metrics:
 
     def waited(self, cause: str, seconds: float) -> None:
         if seconds > 0:
-            self._waits[cause] += seconds  # pyright: ignore[reportArgumentType]  # a Counter adds floats as well
+            self._waits[cause] += seconds
 
     def shared(self) -> None:
         """A request was answered by an identical one that was already under way."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from llm_assets.llm.buckets import (
     DAY_SECONDS,
@@ -330,16 +329,3 @@ def _grant(state: State, buckets: dict[str, Bucket], client: Client, want: Want,
     sent = {name: take(bucket, want.of(_kind(name)), now) for name, bucket in buckets.items()}
     _count_flight(state, client, want, +1, now)
     return Grant(want, sent, now)
-
-
-def snapshot(state: State) -> dict[str, Any]:
-    """What a person wants to see of a pool: levels, limits, who waits. For metrics and reports."""
-    buckets = load_buckets(state.get("buckets", {}))
-    return {
-        name: {
-            "limit": bucket.capacity,
-            "level": round(bucket.level, 1),
-            "refill_share": round(bucket.share, 3),
-        }
-        for name, bucket in buckets.items()
-    }

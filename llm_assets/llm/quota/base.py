@@ -18,9 +18,6 @@ Operation = Callable[[State, float], Result]
 class QuotaStore(Protocol):
     """Shared values by key. An operation may run more than once before one run of it counts."""
 
-    shared: bool
-    """Whether other processes may change a value between two operations."""
-
     async def transact(self, key: str, operation: Operation[Result]) -> Result:
         """Run `operation` on the value under `key` and keep what it left there.
 

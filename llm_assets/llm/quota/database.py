@@ -17,8 +17,6 @@ _UPSERT = (
 class DatabaseQuota:
     """Values in the table `quota`."""
 
-    shared = True
-
     def __init__(self, state: State) -> None:
         self._state = state
 

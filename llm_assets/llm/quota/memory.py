@@ -9,8 +9,6 @@ from llm_assets.llm.quota.base import Operation, Result, State
 class MemoryQuota:
     """State that ends with the process."""
 
-    shared = False
-
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._values: dict[str, State] = {}

@@ -61,8 +61,6 @@ class RedisQuota:
     `patience_seconds` is how long a server that is gone is tried again before StateUnavailable.
     """
 
-    shared = True
-
     def __init__(self, url: str, *, patience_seconds: float = 30.0) -> None:
         """Raises MissingExtra without the package redis, ValueError when the URL is none."""
         try:
