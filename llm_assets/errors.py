@@ -31,6 +31,9 @@ that go on to `super().__init__`.
 
 from __future__ import annotations
 
+NOT_SENT = "not_sent"
+"""The code of a ConnectionFailed that came before anything was sent, so nothing can have been billed."""
+
 
 class LLMAssetsError(Exception):
     """Root of all errors of this package."""

@@ -67,8 +67,9 @@ async def open_services(
         )
         journal = Journal(state, run_id=run_id, owner=owner)
         await stack.enter_async_context(transport)
-        stack.push_async_callback(budget.flush)
+        stack.push_async_callback(budget.aclose)
         stack.push_async_callback(limiter.aclose)
+        await stack.enter_async_context(journal)
         yield Services(config, clock, transport, limiter, budget, journal, metrics, run_id)
 
 

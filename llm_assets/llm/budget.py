@@ -1,83 +1,80 @@
-"""What may be spent: reserved at the worst case before a call, settled to what it cost after it.
+"""What may be spent: reserved at the worst case before a call is sent, settled to what it cost after it.
 
 All processes of a run, and all runs of a day, count in the same ledger, so no mix of concurrency,
 retries and fallbacks passes a cap. Money is counted in whole billionths of a dollar, rounded up.
+
+A reservation stands for a call on the wire. So what a process held when it died counts as spent: the
+provider may have billed it. A client reserves a little ahead (`_Spare`), so that most calls need not ask
+the ledger, and gives back what it does not use.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import ROUND_UP, Decimal
+from datetime import UTC, datetime, time, timedelta
 from functools import partial
-from typing import Any, Literal
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from llm_assets.errors import BudgetExceeded
+from llm_assets.errors import BudgetExceeded, StateUnavailable
+from llm_assets.llm.ledger import NOTHING, Answer, Cap, Reservation, Settled, Spending, added_up, book
 from llm_assets.llm.models import BudgetConfig
-from llm_assets.llm.quota.base import QuotaStore, State
+from llm_assets.llm.quota.base import QuotaStore
 
 _KEY = "budget"
-_NANO = Decimal(10) ** 9
-# A run that spent nothing for this long is over; a day's account stays until all time zones are done.
-_KEEP_RUN_SECONDS = 6 * 3600
-_KEEP_DAY_SECONDS = 3 * 86_400
+_FLUSH_SECONDS = 0.05
 # While others' calls are in flight their reservations may still come back.
 _LOOK_AGAIN_SECONDS = 0.1
-
-Verdict = Literal["reserved", "wait", "exceeded"]
-
-
-@dataclass(frozen=True, slots=True)
-class Spending:
-    """An amount of money and tokens; `nano_usd` is billionths of a US dollar."""
-
-    nano_usd: int
-    tokens: int
-
-    @classmethod
-    def of(cls, usd: Decimal, tokens: int) -> Spending:
-        return cls(int((usd * _NANO).to_integral_value(ROUND_UP)), tokens)
-
-    @property
-    def usd(self) -> Decimal:
-        return Decimal(self.nano_usd) / _NANO
+# Whoever waits longer than this for others' calls wants to know what for.
+_SILENT_WAIT_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Cap:
-    """One cap: which account it counts (`run:…` or `day:…`), what, and how much."""
-
-    account: str
-    unit: Literal["usd", "tokens"]
-    most: int
-    name: str
-
-    def of(self, amount: list[int]) -> int:
-        return amount[0] if self.unit == "usd" else amount[1]
-
-    def shown(self, amount: int) -> str:
-        return f"${Decimal(amount) / _NANO:.6f}" if self.unit == "usd" else f"{amount:,} tokens"
+Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """A part of the budget held for one call, in every account it counts in."""
+@dataclass(slots=True)
+class _Spare:
+    """What this client holds in the ledger beyond its calls on the wire. It follows the latest demand."""
 
-    amount: Spending
-    accounts: tuple[str, ...]
+    accounts: tuple[str, ...] = ()
+    nano_usd: int = 0
+    tokens: int = 0
+    used_nano_usd: int = 0
+    used_tokens: int = 0
 
+    def take(self, worst: Spending, accounts: tuple[str, ...]) -> bool:
+        if accounts != self.accounts or worst.nano_usd > self.nano_usd or worst.tokens > self.tokens:
+            return False
+        self.nano_usd -= worst.nano_usd
+        self.tokens -= worst.tokens
+        self.used_nano_usd += worst.nano_usd
+        self.used_tokens += worst.tokens
+        return True
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the ledger said to a reservation, with the cap that decides and how full it is now."""
+    def wanted(self, worst: Spending) -> Spending:
+        """As much again as was used lately: few questions while there is much to do, little held idle."""
+        before = Spending(self.used_nano_usd, self.used_tokens)
+        self.used_nano_usd += worst.nano_usd
+        self.used_tokens += worst.tokens
+        return before
 
-    verdict: Verdict
-    cap: Cap | None = None
-    used: int = 0
-    fullest_share: float = 0.0
+    def fill(self, amount: Spending, accounts: tuple[str, ...]) -> None:
+        self.accounts, self.nano_usd, self.tokens = accounts, amount.nano_usd, amount.tokens
+
+    def give_back(self) -> list[Settled]:
+        """Everything."""
+        accounts, amount = self.accounts, Spending(self.nano_usd, self.tokens)
+        self.fill(NOTHING, ())
+        return [Settled(accounts, amount, NOTHING)] if accounts else []
+
+    def give_back_unused(self) -> list[Settled]:
+        """Everything, when nobody needed it since the last time."""
+        idle = not self.used_nano_usd and not self.used_tokens
+        self.used_nano_usd = self.used_tokens = 0
+        return self.give_back() if idle else []
 
 
 class Budget:
@@ -104,47 +101,74 @@ class Budget:
         self._now = now
         self._warn = warn
         self._warned: set[str] = set()
-        self._freed = asyncio.Event()
+        self._caps: tuple[Cap, ...] = ()
+        self._accounts: tuple[str, ...] = ()
+        self._day_ends_at = 0.0
+        self._spent = dict[str, Spending]()
+        self._spare = _Spare()
+        self._settled: list[Settled] = []
         self._held = 0
-        self._settled: list[tuple[Reservation, Spending]] = []
-        self._flush_task: asyncio.Task[None] | None = None
+        self._booked_at = 0.0
+        self._asking = asyncio.Lock()
+        self._freed = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._under_way: set[asyncio.Task[Any]] = set()
+        caps = (config.usd_per_run, config.usd_per_day, config.tokens_per_run, config.tokens_per_day)
+        self.has_caps = any(cap is not None for cap in caps)
 
-    async def reserve(self, worst: Spending) -> Reservation:
-        """Hold `worst` in every account. Waits while only calls in flight stand in the way.
+    async def require(self, worst: Spending) -> None:
+        """Raise BudgetExceeded when what is already spent leaves too little for `worst`. Holds nothing.
+
+        Asks the ledger only when what it said last leaves too little: what is spent never becomes less
+        within a day, but another day has another account.
+        """
+        caps = self._current_caps()
+        if any(cap.of(self._spent.get(cap.account, NOTHING)) + cap.of(worst) > cap.most for cap in caps):
+            await self._ask(worst, reserve=False)
+
+    async def reserve(self, worst: Spending) -> Reservation | None:
+        """Hold `worst` for a call that is about to be sent; None while only calls in flight leave too little.
 
         Raises BudgetExceeded when what is already spent leaves too little.
         """
-        while True:
-            self._freed.clear()
-            caps = self._caps()
-            accounts = tuple({cap.account for cap in caps})
-            settled, self._settled = self._settled, []
-            answer = await self._transact(settled, accounts, caps, worst)
-            self._warn_once(answer)
-            if answer.verdict == "reserved":
-                self._held += 1
-                return Reservation(worst, accounts)
-            if answer.verdict == "exceeded":
-                assert answer.cap is not None
-                raise BudgetExceeded(_exceeded_message(answer, worst))
-            await self._wait_for_returns()
+        reservation = self._from_spare(worst)
+        if reservation is not None:
+            return reservation
+        async with self._asking:
+            return self._from_spare(worst) or await self._ask(worst, reserve=True)
 
     def settle(self, reservation: Reservation, spent: Spending) -> None:
         """Replace what was held by what it cost; zero releases it. Never waits."""
         self._held -= 1
-        self._settled.append((reservation, spent))
+        self._settled.append(Settled(reservation.accounts, reservation.amount, spent))
         self._freed.set()
-        if self._flush_task is None:
-            self._flush_task = asyncio.get_running_loop().create_task(self.flush())
+        self._flush_soon()
+
+    async def wait_for_returns(self) -> None:
+        """Wait until a reservation may have come back: one of our own, or after a short while another's."""
+        self._freed.clear()
+        try:
+            async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
+                await self._freed.wait()
+        except TimeoutError:
+            return
 
     async def flush(self) -> None:
-        """Write what was settled to the ledger."""
-        try:
-            settled, self._settled = self._settled, []
-            if settled or self._held:
-                await self._transact(settled, (), (), None)
-        finally:
-            self._flush_task = None
+        """Write what was settled to the ledger, give back what is spare and idle, and show to be alive."""
+        self._stop_timer()
+        self._settled.extend(self._spare.give_back_unused())
+        if self._settled or self._held or self._spare.accounts:
+            await self._transact((), (), None, NOTHING)
+        if self._spare.accounts:
+            self._flush_soon()
+
+    async def aclose(self) -> None:
+        """Settle everything and give back what is spare."""
+        self._stop_timer()
+        if self._under_way:
+            await asyncio.wait(set(self._under_way))
+        self._settled.extend(self._spare.give_back())
+        await self.flush()
 
     def warn_passed_over(self, model: str, error: BudgetExceeded) -> None:
         """Say once per model that the budget does not bear it and something cheaper answers instead."""
@@ -152,55 +176,111 @@ class Budget:
             self._warned.add(model)
             self._warn(f"{model} is passed over: {error}")
 
-    @property
-    def has_caps(self) -> bool:
-        config = self._config
-        caps = (config.usd_per_run, config.usd_per_day, config.tokens_per_run, config.tokens_per_day)
-        return any(cap is not None for cap in caps)
+    def warn_waiting(self, seconds: float) -> None:
+        """Say once that calls wait for the reservations of others, when they have waited for long."""
+        if seconds > _SILENT_WAIT_SECONDS and "waiting" not in self._warned:
+            self._warned.add("waiting")
+            self._warn(
+                "calls wait, for other runs hold the rest of the budget for calls on their way; what a run "
+                f"that died held counts as spent after {self._lease_seconds:.0f} s"
+            )
+
+    def _from_spare(self, worst: Spending) -> Reservation | None:
+        self._current_caps()
+        # Without a sign of life for so long the ledger may have given up on us, and the spare with us.
+        if self._now() - self._booked_at > self._lease_seconds / 2:
+            return None
+        if not self._spare.take(worst, self._accounts):
+            return None
+        self._held += 1
+        return Reservation(worst, self._accounts)
+
+    async def _ask(self, worst: Spending, *, reserve: bool) -> Reservation | None:
+        caps = self._current_caps()
+        accounts = self._accounts if reserve else ()
+        wanted = NOTHING
+        if reserve:
+            self._settled.extend(self._spare.give_back())
+            wanted = self._spare.wanted(worst)
+        booking = self._in_background(self._transact(accounts, caps, worst, wanted))
+        try:
+            answer = await asyncio.shield(booking)
+        except asyncio.CancelledError:
+            booking.add_done_callback(partial(self._undo, worst, accounts))
+            raise
+        self._warn_once(answer)
+        if answer.verdict == "exceeded":
+            raise BudgetExceeded(_exceeded_message(answer, worst))
+        if answer.verdict == "wait" or not reserve:
+            return None
+        self._spare.fill(answer.spare, accounts)
+        self._held += 1
+        self._flush_soon()
+        return Reservation(worst, accounts)
+
+    def _undo(self, worst: Spending, accounts: tuple[str, ...], booking: asyncio.Task[Answer]) -> None:
+        """Give back what was held for a caller that was cancelled while the ledger was asked."""
+        if booking.cancelled() or booking.exception() is not None:
+            return
+        if (answer := booking.result()).verdict == "reserved" and accounts:
+            self._settled.append(Settled(accounts, worst + answer.spare, NOTHING))
+            self._flush_soon()
 
     async def _transact(
-        self,
-        settled: list[tuple[Reservation, Spending]],
-        accounts: tuple[str, ...],
-        caps: tuple[Cap, ...],
-        worst: Spending | None,
+        self, accounts: tuple[str, ...], caps: tuple[Cap, ...], worst: Spending | None, spare: Spending
     ) -> Answer:
+        settled, self._settled = self._settled, []
         operation = partial(
             book,
             owner=self._owner,
             lease_seconds=self._lease_seconds,
-            settled=settled,
+            settled=added_up(settled),
             accounts=accounts,
             caps=caps,
             worst=worst,
+            spare=spare,
         )
+        asked_at = self._now()
         try:
-            return await self._store.transact(_KEY, operation)
+            answer = await self._store.transact(_KEY, operation)
         except BaseException:
             self._settled = settled + self._settled
             raise
+        self._booked_at = asked_at
+        self._spent.update(answer.spent)
+        return answer
 
-    async def _wait_for_returns(self) -> None:
-        try:
-            async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
-                await self._freed.wait()
-        except TimeoutError:
-            return
+    def _flush_soon(self) -> None:
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(_FLUSH_SECONDS, lambda: self._in_background(self._flush_quietly()))
 
-    def _day_account(self) -> str:
-        return f"day:{datetime.fromtimestamp(self._now(), UTC).astimezone(self._timezone).date()}"
+    async def _flush_quietly(self) -> None:
+        """A store that is gone is noticed by the calls that need it; what was settled waits here."""
+        with contextlib.suppress(StateUnavailable):
+            await self.flush()
 
-    def _caps(self) -> tuple[Cap, ...]:
-        run, day = self._run_account, self._day_account()
-        config = self._config
-        usd = ((run, config.usd_per_run, "usd_per_run"), (day, config.usd_per_day, "usd_per_day"))
-        tokens = (
-            (run, config.tokens_per_run, "tokens_per_run"),
-            (day, config.tokens_per_day, "tokens_per_day"),
-        )
-        return tuple(
-            Cap(account, "usd", int(most * _NANO), name) for account, most, name in usd if most is not None
-        ) + tuple(Cap(account, "tokens", most, name) for account, most, name in tokens if most is not None)
+    def _in_background(self, coroutine: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _current_caps(self) -> tuple[Cap, ...]:
+        """The caps that hold now. A new day, in the configured time zone, has another account."""
+        now = self._now()
+        if now >= self._day_ends_at:
+            today = datetime.fromtimestamp(now, UTC).astimezone(self._timezone).date()
+            tomorrow = datetime.combine(today + timedelta(days=1), time(), self._timezone)
+            self._day_ends_at = tomorrow.timestamp()
+            self._caps = _caps(self._config, self._run_account, f"day:{today}")
+            self._accounts = tuple({cap.account: None for cap in self._caps})
+        return self._caps
 
     def _warn_once(self, answer: Answer) -> None:
         cap = answer.cap
@@ -213,99 +293,18 @@ class Budget:
         )
 
 
+def _caps(config: BudgetConfig, run: str, day: str) -> tuple[Cap, ...]:
+    usd = ((run, config.usd_per_run, "usd_per_run"), (day, config.usd_per_day, "usd_per_day"))
+    tokens = ((run, config.tokens_per_run, "tokens_per_run"), (day, config.tokens_per_day, "tokens_per_day"))
+    return tuple(Cap.of_usd(account, most, name) for account, most, name in usd if most is not None) + tuple(
+        Cap(account, "tokens", most, name) for account, most, name in tokens if most is not None
+    )
+
+
 def _exceeded_message(answer: Answer, worst: Spending) -> str:
     cap = answer.cap
     assert cap is not None
     return (
         f"the budget {cap.name} of {cap.shown(cap.most)} has {cap.shown(answer.used)} spent, and the next "
-        f"call may cost up to {cap.shown(cap.of([worst.nano_usd, worst.tokens]))}"
+        f"call may cost up to {cap.shown(cap.of(worst))}"
     )
-
-
-def book(
-    state: State,
-    now: float,
-    *,
-    owner: str,
-    lease_seconds: float,
-    settled: list[tuple[Reservation, Spending]],
-    accounts: tuple[str, ...],
-    caps: tuple[Cap, ...],
-    worst: Spending | None,
-) -> Answer:
-    """Book what was settled and try to reserve `worst`. The whole arithmetic of the budget; changes `state`.
-
-    An account is `{"spent": [nano_usd, tokens], "held": {owner: [nano_usd, tokens, until]}, "at": time}`.
-    """
-    ledger: dict[str, Any] = state.setdefault("accounts", {})
-    for reservation, spent in settled:
-        for name in reservation.accounts:
-            _settle_one(_account(ledger, name, now), owner, reservation.amount, spent)
-    _keep_alive(ledger, owner, now + lease_seconds)
-    _expire(ledger, now)
-    if worst is None:
-        return Answer("reserved")
-    answer = _judge(ledger, caps, worst, now)
-    if answer.verdict == "reserved":
-        for name in accounts:
-            held = _account(ledger, name, now)["held"].setdefault(owner, [0, 0, 0.0])
-            held[0] += worst.nano_usd
-            held[1] += worst.tokens
-            held[2] = now + lease_seconds
-    return answer
-
-
-def _account(ledger: dict[str, Any], name: str, now: float) -> dict[str, Any]:
-    account = ledger.setdefault(name, {"spent": [0, 0], "held": {}, "at": now})
-    account["at"] = now
-    return account
-
-
-def _settle_one(account: dict[str, Any], owner: str, reserved: Spending, spent: Spending) -> None:
-    account["spent"][0] += spent.nano_usd
-    account["spent"][1] += spent.tokens
-    held = account["held"].get(owner)
-    if held is not None:  # a reservation that lapsed by time-out is already gone
-        held[0] = max(held[0] - reserved.nano_usd, 0)
-        held[1] = max(held[1] - reserved.tokens, 0)
-        if held[0] == 0 and held[1] == 0:
-            del account["held"][owner]
-
-
-def _keep_alive(ledger: dict[str, Any], owner: str, until: float) -> None:
-    for account in ledger.values():
-        if owner in account["held"]:
-            account["held"][owner][2] = until
-
-
-def _expire(ledger: dict[str, Any], now: float) -> None:
-    """Give back what dead processes held, and forget accounts nobody has used for days."""
-    for name in list(ledger):
-        account = ledger[name]
-        for owner in [owner for owner, held in account["held"].items() if held[2] < now]:
-            del account["held"][owner]
-        keep_seconds = _KEEP_RUN_SECONDS if name.startswith("run:") else _KEEP_DAY_SECONDS
-        if now - account["at"] > keep_seconds and not account["held"]:
-            del ledger[name]
-
-
-def _judge(ledger: dict[str, Any], caps: tuple[Cap, ...], worst: Spending, now: float) -> Answer:
-    fullest = Answer("reserved")
-    for cap in caps:
-        account = _account(ledger, cap.account, now)
-        spent, amount = cap.of(account["spent"]), cap.of([worst.nano_usd, worst.tokens])
-        held = sum(cap.of(entry) for entry in account["held"].values())
-        share = (spent + held) / cap.most if cap.most else 1.0
-        if spent + amount > cap.most:
-            return Answer("exceeded", cap, spent, share)
-        if spent + held + amount > cap.most:
-            return Answer("wait", cap, spent + held, spent / cap.most)
-        if share >= fullest.fullest_share:
-            fullest = Answer("reserved", cap, spent + held, share)
-    return fullest
-
-
-def spent_in(state: State, account: str) -> Spending:
-    """What an account has settled so far."""
-    entry = state.get("accounts", {}).get(account)
-    return Spending(*entry["spent"]) if entry else Spending(0, 0)

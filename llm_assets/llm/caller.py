@@ -1,8 +1,9 @@
 """One model, one request, until there is an answer or no hope of one: reserve, wait, send, settle, keep.
 
-The order matters. Money is reserved before a place in the quota is taken, the intent is noted before
-anything is sent, and the answer is in the journal before anybody sees it. From the moment of sending the
-exchange runs as a task of its own: whoever waited may be cancelled, what is being paid for is still kept.
+The order matters. A place in the quota comes first and money is held last, so that it stands for calls on
+the wire and nothing else. The intent is noted before anything is sent, and the answer is in the journal
+before anybody sees it. From the moment of sending the exchange runs as a task of its own: whoever waited
+may be cancelled, what is being paid for is still kept.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from llm_assets.clock import Clock
-from llm_assets.errors import CallFailed, Overloaded, PriceUnknown, RateLimited
+from llm_assets.errors import CallFailed, ConnectionFailed, Overloaded, PriceUnknown, RateLimited
 from llm_assets.llm.buckets import Kind
-from llm_assets.llm.budget import Budget, Reservation, Spending
+from llm_assets.llm.budget import Budget
 from llm_assets.llm.concurrency import Window
-from llm_assets.llm.journal import Entry, Journal
+from llm_assets.llm.journal import AskedElsewhere, Entry, Journal
+from llm_assets.llm.ledger import NOTHING, Reservation, Spending
 from llm_assets.llm.limits import Limiter
 from llm_assets.llm.metrics import Metrics
 from llm_assets.llm.models import ClientConfig, Limits, ModelConfig
@@ -27,11 +29,14 @@ from llm_assets.llm.pools import Grant, Return, Want
 from llm_assets.llm.pricing import price_of
 from llm_assets.llm.providers.base import DimensionReport, LimitReport, Provider
 from llm_assets.llm.requests import Answer, ChatRequest, Request
-from llm_assets.llm.retry import is_mendable, may_have_been_billed, wait_seconds
+from llm_assets.llm.retry import is_mendable, may_have_been_billed, pause_after, wait_seconds
 from llm_assets.llm.sizes import OutputSizes, worst_spending
 from llm_assets.llm.transport import HttpRequest, HttpResponse, Transport
 
 _LOG = logging.getLogger(__name__)
+# How often to look whether another process has got the answer to the same request.
+_LOOK_AGAIN_SECONDS = 0.1
+_LOOK_AGAIN_AT_LEAST_EVERY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +81,15 @@ class Services:
     run_id: str
     sizes: OutputSizes = field(default_factory=OutputSizes)
     windows: dict[str, Window] = field(default_factory=dict[str, Window])
-    under_way: set[asyncio.Task[Entry]] = field(default_factory=set[asyncio.Task[Entry]])
+    under_way: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     answered: bool = False
 
-    def window(self, pool: str) -> Window:
-        window = self.windows.get(pool)
+    def window(self, link: Link) -> Window:
+        window = self.windows.get(link.pool)
         if window is None:
-            window = self.windows[pool] = Window(self.config.max_concurrency)
+            window = self.windows[link.pool] = Window(self.config.max_concurrency)
+            if link.limits is not None:
+                window.open()
         return window
 
 
@@ -98,7 +105,15 @@ class Call:
     reason: str | None
 
 
-async def ask(services: Services, call: Call) -> Entry:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entry of the journal: new, or paid for by an earlier call."""
+
+    entry: Entry
+    from_journal: bool
+
+
+async def ask(services: Services, call: Call) -> Found:
     """Ask one model, trying again what waiting can mend.
 
     Raises the tree under CallFailed when there is no answer, BudgetExceeded before it would spend too
@@ -109,6 +124,8 @@ async def ask(services: Services, call: Call) -> Entry:
     while True:
         try:
             return await _attempt(services, call)
+        except AskedElsewhere:
+            await _wait_for_the_other(services, call)
         except CallFailed as error:
             if not is_mendable(error) or _no_quota_in_time(error):
                 raise
@@ -132,30 +149,54 @@ def _no_quota_in_time(error: CallFailed) -> bool:
     return isinstance(error, RateLimited) and error.http_status is None
 
 
-async def _attempt(services: Services, call: Call) -> Entry:
-    reservation = await _reserve(services, call)
-    try:
-        grant = await _get_leave(services, call)
-    except BaseException:
-        if reservation is not None:
-            services.budget.settle(reservation, Spending(0, 0))
-        raise
-    task = asyncio.create_task(_exchange(services, call, grant, reservation))
+async def _wait_for_the_other(services: Services, call: Call) -> None:
+    """Another process has sent the very same request: wait until it has its answer, or gave up, or died."""
+    clock, tally = services.clock, call.tally
+    started = clock.now()
+    pause = _LOOK_AGAIN_SECONDS
+    while await services.journal.is_asked_elsewhere(call.key):
+        if clock.now() > tally.give_up_at:
+            raise ConnectionFailed("another run has been asking the same for too long")
+        await clock.sleep(pause)
+        pause = min(pause * 1.5, _LOOK_AGAIN_AT_LEAST_EVERY_SECONDS)
+    _waited(services, tally, "same_request", clock.now() - started)
+
+
+async def _attempt(services: Services, call: Call) -> Found:
+    grant, reservation = await _get_leave_and_money(services, call)
+    # Who waits for this may be cancelled; the exchange then goes on alone, and the client waits for it.
+    done: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(_exchange_into(done, services, call, grant, reservation))
     services.under_way.add(task)
     task.add_done_callback(services.under_way.discard)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        task.add_done_callback(_forget)  # it goes on by itself; the client waits for it when it closes
-        raise
+    return await done
 
 
-def _forget(task: asyncio.Task[Entry]) -> None:
-    if not task.cancelled():
-        task.exception()
+async def _get_leave_and_money(services: Services, call: Call) -> tuple[Grant, Reservation | None]:
+    """Leave to send now, and the money for it: held last, so that it stands for calls on the wire only."""
+    budget, clock = services.budget, services.clock
+    worst = _worst(services, call)
+    if worst is None:
+        return await _get_leave(services, call), None
+    while True:
+        await budget.require(worst)
+        grant = await _get_leave(services, call)
+        try:
+            reservation = await budget.reserve(worst)
+        except BaseException:
+            _leave_unsent(services, call, grant)
+            raise
+        if reservation is not None:
+            return grant, reservation
+        _leave_unsent(services, call, grant)
+        started = clock.now()
+        await budget.wait_for_returns()
+        _waited(services, call.tally, "budget", clock.now() - started)
+        budget.warn_waiting(call.tally.wait_seconds)
 
 
-async def _reserve(services: Services, call: Call) -> Reservation | None:
+def _worst(services: Services, call: Call) -> Spending | None:
+    """The most the call can cost; None where no budget holds."""
     if not services.budget.has_caps:
         return None
     model = call.link.model
@@ -166,19 +207,17 @@ async def _reserve(services: Services, call: Call) -> Reservation | None:
                 f"the price of {model.model} is unknown, so no budget can be kept; give the chain entry a "
                 "price, or set allow_unknown_prices"
             )
-        worst = Spending(0, 0)
-    before = services.clock.now()
-    reservation = await services.budget.reserve(worst)
-    _waited(services, call.tally, "budget", services.clock.now() - before)
-    return reservation
+        worst = NOTHING
+    return worst
 
 
 async def _get_leave(services: Services, call: Call) -> Grant:
     """A place in flight and a place in the quota."""
     clock, link, tally = services.clock, call.link, call.tally
-    window = services.window(link.pool)
+    window = services.window(link)
     before = clock.now()
-    await window.enter()
+    if not window.enter_now():
+        await window.enter()
     entered = clock.now()
     _waited(services, tally, "concurrency", entered - before)
     try:
@@ -196,6 +235,11 @@ async def _get_leave(services: Services, call: Call) -> Grant:
     return grant
 
 
+def _leave_unsent(services: Services, call: Call, grant: Grant) -> None:
+    services.window(call.link).leave()
+    services.limiter.settle(call.link.pool, Return(grant=grant, answered=False, unsent=True))
+
+
 def _charged_tokens(services: Services, call: Call) -> int:
     request, model = call.request, call.link.model
     if not isinstance(request, ChatRequest):
@@ -203,34 +247,57 @@ def _charged_tokens(services: Services, call: Call) -> int:
     return call.link.provider.charged_tokens(request, model, services.sizes.expected(request, model))
 
 
-async def _exchange(services: Services, call: Call, grant: Grant, reservation: Reservation | None) -> Entry:
-    """Send, keep the answer, and hand everything back with what became of it, whatever becomes of it."""
-    # Unless something better is known: the request may have been billed, and told the limiter nothing.
-    returned = Return(grant=grant, answered=False, failed="no answer came")
-    spent = reservation.amount if reservation is not None else Spending(0, 0)
-    overloaded = False
+async def _exchange_into(
+    done: asyncio.Future[Found],
+    services: Services,
+    call: Call,
+    grant: Grant,
+    reservation: Reservation | None,
+) -> None:
     try:
+        found = await _exchange(services, call, grant, reservation)
+    except asyncio.CancelledError:
+        done.cancel()
+        raise
+    except BaseException as error:
+        if not done.done():
+            done.set_exception(error)
+    else:
+        if not done.done():
+            done.set_result(found)
+
+
+async def _exchange(services: Services, call: Call, grant: Grant, reservation: Reservation | None) -> Found:
+    """Send, keep the answer, and hand everything back with what became of it, whatever becomes of it."""
+    returned = Return(grant=grant, answered=False, unsent=True)
+    spent, overloaded = NOTHING, False
+    try:
+        known = await services.journal.begin(call.key, call.request.endpoint, call.link.model)
+        if known is not None:
+            return Found(known, from_journal=True)
+        # Unless something better is known: the request may have been billed, and told the limiter nothing.
+        returned = Return(grant=grant, answered=False, failed="no answer came")
+        spent = reservation.amount if reservation is not None else NOTHING
         response = await _send(services, call)
         answer, error = _parse(call, response)
-        returned = _returned(grant, _reports(call.link.provider.limit_report(response.headers)), error)
+        returned = _returned(services, call, grant, response, error)
         if error is not None:
-            await services.journal.withdraw(call.key)
-            spent = Spending(0, 0)
             raise error
         assert answer is not None
         services.answered = True
         entry = _entry(services, call, answer)
         await services.journal.record(call.key, entry, call.link.server)
         spent = Spending.of(entry.cost_usd or Decimal(0), answer.usage.total_tokens)
-        return entry
+        return Found(entry, from_journal=False)
     except CallFailed as error:
         overloaded = isinstance(error, Overloaded)
         call.tally.rate_limited += isinstance(error, RateLimited)
         if not may_have_been_billed(error):
-            spent = Spending(0, 0)
+            spent = NOTHING
+            await services.journal.withdraw(call.key)
         raise
     finally:
-        services.window(call.link.pool).leave(overloaded=overloaded, answered=returned.answered)
+        services.window(call.link).leave(overloaded=overloaded, answered=returned.answered)
         services.limiter.settle(call.link.pool, returned)
         if reservation is not None:
             services.budget.settle(reservation, spent)
@@ -238,7 +305,6 @@ async def _exchange(services: Services, call: Call, grant: Grant, reservation: R
 
 async def _send(services: Services, call: Call) -> HttpResponse:
     tally, clock = call.tally, services.clock
-    await services.journal.intend(call.key, call.request.endpoint, call.link.model, clock.now())
     tally.attempts += 1
     tally.http_status = tally.request_id = None
     started = clock.now()
@@ -275,6 +341,23 @@ def _entry(services: Services, call: Call, answer: Answer) -> Entry:
     )
 
 
+def _returned(
+    services: Services, call: Call, grant: Grant, response: HttpResponse, error: CallFailed | None
+) -> Return:
+    reports = _reports(call.link.provider.limit_report(response.headers))
+    if reports is not None:
+        services.window(call.link).open()
+    if error is None or not is_mendable(error):
+        return Return(grant=grant, reports=reports)
+    pause_seconds = pause_after(error, services.config.retry)
+    if isinstance(error, RateLimited):
+        kind: Kind = "tokens" if "tokens" in f"{error.code} {error.message}".lower() else "requests"
+        return Return(
+            grant=grant, refused=True, reports=reports, refused_kind=kind, pause_seconds=pause_seconds
+        )
+    return Return(grant=grant, reports=reports, failed=str(error), pause_seconds=pause_seconds)
+
+
 def _reports(report: LimitReport | None) -> dict[Kind, DimensionReport] | None:
     if report is None:
         return None
@@ -284,18 +367,6 @@ def _reports(report: LimitReport | None) -> dict[Kind, DimensionReport] | None:
     if report.tokens is not None:
         reports["tokens"] = report.tokens
     return reports
-
-
-def _returned(grant: Grant, reports: dict[Kind, DimensionReport] | None, error: CallFailed | None) -> Return:
-    if error is None or not is_mendable(error):
-        return Return(grant=grant, reports=reports)
-    pause_seconds = error.retry_after_seconds or 0.0
-    if isinstance(error, RateLimited):
-        kind: Kind = "tokens" if "tokens" in f"{error.code} {error.message}".lower() else "requests"
-        return Return(
-            grant=grant, refused=True, reports=reports, refused_kind=kind, pause_seconds=pause_seconds
-        )
-    return Return(grant=grant, reports=reports, failed=str(error), pause_seconds=pause_seconds)
 
 
 def _waited(services: Services, tally: Tally, cause: str, seconds: float) -> None:

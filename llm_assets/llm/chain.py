@@ -9,7 +9,7 @@ run that is repeated takes the answers it has, whichever model gave them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from llm_assets.errors import (
     BudgetExceeded,
@@ -21,8 +21,8 @@ from llm_assets.errors import (
     RequestTooLarge,
     RunStopped,
 )
-from llm_assets.llm.caller import Call, Link, Services, Tally, ask
-from llm_assets.llm.journal import Entry, journal_key
+from llm_assets.llm.caller import Call, Found, Link, Services, Tally, ask
+from llm_assets.llm.journal import journal_keys
 from llm_assets.llm.limits import ModelCooling
 from llm_assets.llm.requests import ChatRequest, Request
 from llm_assets.llm.sizes import most_output_tokens
@@ -30,14 +30,6 @@ from llm_assets.llm.tokens import TokenCounter
 
 # What a 4xx says about the model rather than about the request.
 _MODEL_CODES = ("model_not_found", "model_not_available", "unsupported_model", "unsupported_parameter")
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """An entry of the journal: new, or paid for by an earlier call."""
-
-    entry: Entry
-    from_journal: bool
 
 
 class ModelChain:
@@ -53,7 +45,7 @@ class ModelChain:
 
     def keys(self, request: Request) -> list[bytes]:
         """The journal keys of a request, one for each model."""
-        return [journal_key(request, link.model, link.server) for link in self._links]
+        return journal_keys(request, [(link.model, link.server) for link in self._links])
 
     async def answer(self, request: Request, keys: list[bytes], tally: Tally) -> Found:
         """The answer in the journal, or else of the first model that gives one.
@@ -86,7 +78,7 @@ class ModelChain:
                 await self._require_context(request, link)
                 wire = link.provider.build(request, link.model)
                 call = Call(link, request, wire, key, tally, reason)
-                return Found(await ask(self._services, call), from_journal=False)
+                return await ask(self._services, call)
             except BudgetExceeded as error:
                 self._services.budget.warn_passed_over(link.model.model, error)
                 errors.append(error)

@@ -20,9 +20,8 @@ from typing import Self
 from llm_assets.clock import Clock, SystemClock
 from llm_assets.errors import CallFailed, ConfigurationError, RunStopped
 from llm_assets.llm.assemble import make_chains, open_services
-from llm_assets.llm.caller import Services, Tally
-from llm_assets.llm.chain import Found, ModelChain
-from llm_assets.llm.journal import Entry
+from llm_assets.llm.caller import Found, Services, Tally
+from llm_assets.llm.chain import ModelChain
 from llm_assets.llm.metrics import Metrics
 from llm_assets.llm.models import ClientConfig
 from llm_assets.llm.requests import Endpoint, Outcome, Request
@@ -163,9 +162,10 @@ class LLMClient:
         while True:
             await asyncio.sleep(_SIGN_OF_LIFE_SECONDS)
             await self._services.budget.flush()
+            await self._services.journal.show_alive()
 
 
-async def _drain(under_way: set[asyncio.Task[Entry]], seconds: float) -> None:
+async def _drain(under_way: set[asyncio.Task[None]], seconds: float) -> None:
     """Let exchanges that were sent finish and reach the journal; cancel those that take too long."""
     _, late = await asyncio.wait(set(under_way), timeout=seconds)
     for task in late:

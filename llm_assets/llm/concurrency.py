@@ -19,16 +19,28 @@ class Window:
         self._in_flight = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._calm_until = 0
+        self._opened = False
 
     @property
     def size(self) -> int:
         return max(int(self._size), _LEAST)
 
+    def open(self) -> None:
+        """The limits are known and stand guard, so there is no need to feel the way. Only the first time."""
+        if not self._opened:
+            self._opened = True
+            self._size = float(self._most)
+            self._admit()
+
+    def enter_now(self) -> bool:
+        """Take a place in flight if there is one."""
+        if self._waiting or self._in_flight >= self.size:
+            return False
+        self._in_flight += 1
+        return True
+
     async def enter(self) -> None:
         """Wait for a place in flight."""
-        if self._in_flight < self.size and not self._waiting:
-            self._in_flight += 1
-            return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         try:

@@ -13,10 +13,20 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from llm_assets.llm.models import ModelConfig
-from llm_assets.llm.requests import Answer, AnswerSegment, ChatRequest, Endpoint, Request
+from llm_assets.llm.providers.wire import Remembered, encode_plain
+from llm_assets.llm.requests import (
+    Answer,
+    AnswerSegment,
+    ChatRequest,
+    Endpoint,
+    OutputSchema,
+    Request,
+    TranscriptionRequest,
+)
 from llm_assets.llm.state import State, Transaction
 from llm_assets.usage import Usage
 
@@ -42,13 +52,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A request that was sent and whose answer is not in the journal."""
+    """A request that was sent and whose answer is not in the journal. `is_alive`: it may still come."""
 
     endpoint: Endpoint
     provider: str
     model: str
     run_id: str
     started_at: datetime
+    is_alive: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,50 +73,112 @@ class JournalSize:
     oldest: datetime | None
 
 
-def journal_key(request: Request, model: ModelConfig, server: str) -> bytes:
-    """The identity of an answer: provider, server, endpoint, model, parameters and the whole request."""
-    digest = hashlib.sha256(
-        _json([_KEY_VERSION, server, model.provider, model.model, dict(model.parameters)])
-    )
-    if isinstance(request, ChatRequest):
-        most_output_tokens = request.max_output_tokens or model.max_output_tokens
-        shape = ["chat", most_output_tokens, model.structured_output]
-        if request.output_schema is not None:
-            shape += [request.output_schema.name, request.output_schema.schema]
-        digest.update(_json(shape))
-        for message in request.messages:
-            content = message.content.encode()
-            digest.update(f"\n{message.role} {len(content)}\n".encode())
-            digest.update(content)
-    else:
-        hints = [request.language, request.prompt, list(request.keywords)]
-        digest.update(_json(["transcription", request.sha256, model.transcription_format, *hints]))
+class AskedElsewhere(Exception):
+    """Another living process has sent the very same request and has no answer yet."""
+
+
+def journal_keys(request: Request, models: Sequence[tuple[ModelConfig, str]]) -> list[bytes]:
+    """The identity of an answer of each model on its server.
+
+    It is the hash of provider, server, endpoint, model, parameters and everything in the request that
+    shapes the answer.
+    """
+    asked = _asked(request)
+    return [
+        hashlib.sha256(
+            b"".join((_shape(model, server, request.endpoint), _limit(request, model), asked))
+        ).digest()
+        for model, server in models
+    ]
+
+
+def _asked(request: Request) -> bytes:
+    """The hash of what is asked, whichever model answers."""
+    if isinstance(request, TranscriptionRequest):
+        hints = [request.sha256, request.language, request.prompt, list(request.keywords)]
+        return hashlib.sha256(_json(hints)).digest()
+    digest = hashlib.sha256(_SCHEMAS.of(request.output_schema))
+    for message in request.messages:
+        content = message.content.encode("utf-8", "surrogatepass")
+        digest.update(b"\n%s %d\n" % (message.role.encode(), len(content)))
+        digest.update(content)
     return digest.digest()
+
+
+def _limit(request: Request, model: ModelConfig) -> bytes:
+    most = request.max_output_tokens if isinstance(request, ChatRequest) else None
+    return b"\n%d\n" % (most or model.max_output_tokens or 0)
+
+
+def _shape(model: ModelConfig, server: str, endpoint: Endpoint) -> bytes:
+    return _SHAPES.of(model)[endpoint] + server.encode()
+
+
+def _shapes(model: ModelConfig) -> dict[Endpoint, bytes]:
+    """What of a model's configuration shapes its answers."""
+    named = [_KEY_VERSION, model.provider, model.model, dict(model.parameters)]
+    return {
+        "chat": _json([*named, "chat", model.structured_output]),
+        "transcription": _json([*named, "transcription", model.transcription_format]),
+    }
+
+
+def _schema(schema: OutputSchema | None) -> bytes:
+    return b"" if schema is None else _json([schema.name, schema.schema])
 
 
 def _json(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()
 
 
-class Journal:
-    """The journal in the state. `owner` is the process, `run_id` the run that its entries name."""
+_SHAPES = Remembered(_shapes)
+_SCHEMAS = Remembered(_schema)
 
-    def __init__(self, state: State, *, run_id: str, owner: str) -> None:
+
+class Journal:
+    """The journal in the state. `owner` is the process, `run_id` the run that its entries name.
+
+    An async context manager: while it is open, others wait for what this process has sent.
+    """
+
+    def __init__(self, state: State, *, run_id: str, owner: str, lease_seconds: float = 60.0) -> None:
         self._state = state
         self._run_id = run_id
         self._owner = owner
+        self._lease_seconds = lease_seconds
+
+    async def __aenter__(self) -> Self:
+        await self.show_alive()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        owner = {"owner": self._owner}
+        await self._state.run(lambda transaction: transaction.execute(_LEAVE, owner).rowcount)
+
+    async def show_alive(self) -> None:
+        """Others wait for what this process has sent as long as it shows up within the lease."""
+
+        def operation(transaction: Transaction) -> None:
+            until = transaction.now() + self._lease_seconds
+            transaction.execute(_SHOW_ALIVE, {"owner": self._owner, "until": until})
+
+        await self._state.run(operation)
 
     async def find(self, keys: Sequence[bytes]) -> Entry | None:
         """The entry under the first of `keys` that has one; counts as a hit."""
+        names = [f"key{number}" for number in range(len(keys))]
+        statement = f"SELECT key, entry FROM answers WHERE key IN ({', '.join(f':{name}' for name in names)})"  # noqa: S608 - names of ours
+        values = dict(zip(names, keys, strict=True))
 
         def operation(transaction: Transaction) -> str | None:
-            for key in keys:
-                values = {"key": key.hex()}
-                row = transaction.execute("SELECT entry FROM journal WHERE key = :key", values).fetchone()
-                if row is not None:
-                    transaction.execute("UPDATE journal SET hits = hits + 1 WHERE key = :key", values)
-                    return row[0]
-            return None
+            found = {bytes(key): entry for key, entry in transaction.execute(statement, values).fetchall()}
+            first = next((key for key in keys if key in found), None) if found else None
+            if first is None:
+                return None
+            transaction.execute(_HIT, {"key": first})
+            return found[first]
 
         text = await self._state.run(operation)
         return None if text is None else load_entry(text)
@@ -124,23 +197,50 @@ class Journal:
         text = await self._state.run(operation)
         return None if text is None else load_entry(text)
 
-    async def intend(self, key: bytes, endpoint: Endpoint, model: ModelConfig, started_at: float) -> None:
-        """Note that a request is about to be sent."""
-        values = {
-            "key": key.hex(),
+    async def begin(self, key: bytes, endpoint: Endpoint, model: ModelConfig) -> Entry | None:
+        """Note that a request is about to be sent. An entry: the answer has come meanwhile, send nothing.
+
+        Raises AskedElsewhere when another living process has sent the same and has no answer yet.
+        """
+        values: dict[str, Any] = {
+            "key": key,
+            "owner": self._owner,
             "endpoint": endpoint,
             "provider": model.provider,
             "model": model.model,
             "run_id": self._run_id,
-            "owner": self._owner,
-            "started_at": started_at,
         }
-        await self._state.run(lambda transaction: transaction.execute(_INTEND, values).rowcount)
+
+        def operation(transaction: Transaction) -> tuple[str | None, bool]:
+            values["now"] = transaction.now()
+            entry, others = transaction.execute(_LOOK, values).fetchone()
+            if entry is None and not others:
+                transaction.execute(_INTEND, values)
+            return entry, bool(others)
+
+        text, is_asked_elsewhere = await self._state.run(operation)
+        if text is not None:
+            return load_entry(text)
+        if is_asked_elsewhere:
+            raise AskedElsewhere
+        return None
+
+    async def is_asked_elsewhere(self, key: bytes) -> bool:
+        """Whether another living process has sent the same request and has no answer yet."""
+        values: dict[str, Any] = {"key": key, "owner": self._owner}
+
+        def operation(transaction: Transaction) -> bool:
+            values["now"] = transaction.now()
+            entry, others = transaction.execute(_LOOK, values).fetchone()
+            return entry is None and bool(others)
+
+        return await self._state.run(operation)
 
     async def record(self, key: bytes, entry: Entry, server: str) -> None:
         """Keep an answer of `server`. It survives a power cut once this returns."""
-        values = {
-            "key": key.hex(),
+        values: dict[str, Any] = {
+            "key": key,
+            "owner": self._owner,
             "subject": None if entry.subject is None else _subject_at(server, entry.subject),
             "endpoint": entry.endpoint,
             "provider": entry.provider,
@@ -152,13 +252,13 @@ class Journal:
 
         def operation(transaction: Transaction) -> None:
             transaction.execute(_RECORD, values)
-            transaction.execute(_WITHDRAW, {"key": values["key"]})
+            transaction.execute(_WITHDRAW, values)
 
         await self._state.run(operation, durable=True)
 
     async def withdraw(self, key: bytes) -> None:
         """The request failed without an answer: nothing was billed, nothing is open."""
-        values = {"key": key.hex()}
+        values = {"key": key, "owner": self._owner}
         await self._state.run(lambda transaction: transaction.execute(_WITHDRAW, values).rowcount)
 
     async def size(self) -> JournalSize:
@@ -174,11 +274,11 @@ class Journal:
         return await self._state.run(operation)
 
     async def open_intents(self) -> list[Intent]:
-        """What may have been billed without an answer, oldest first. Requests under way now are in it too."""
+        """What was sent and has no answer, oldest first. Where the process is gone it may have been billed."""
 
         def operation(transaction: Transaction) -> list[Intent]:
-            rows = transaction.execute(_INTENTS).fetchall()
-            return [Intent(row[0], row[1], row[2], row[3], _time(row[4])) for row in rows]
+            rows = transaction.execute(_INTENTS, {"now": transaction.now()}).fetchall()
+            return [Intent(row[0], row[1], row[2], row[3], _time(row[4]), bool(row[5])) for row in rows]
 
         return await self._state.run(operation)
 
@@ -188,28 +288,43 @@ class Journal:
 
         def operation(transaction: Transaction) -> int:
             transaction.execute("DELETE FROM intents WHERE started_at < :before", values)
-            return transaction.execute("DELETE FROM journal WHERE created_at < :before", values).rowcount
+            transaction.execute("DELETE FROM clients WHERE alive_until < :before", values)
+            return transaction.execute("DELETE FROM answers WHERE created_at < :before", values).rowcount
 
         return await self._state.run(operation, durable=True)
 
 
+_LEAVE = "DELETE FROM clients WHERE owner = :owner"
+_SHOW_ALIVE = """
+INSERT INTO clients (owner, alive_until) VALUES (:owner, :until)
+ON CONFLICT (owner) DO UPDATE SET alive_until = excluded.alive_until
+"""
+_HIT = "UPDATE answers SET hits = hits + 1 WHERE key = :key"
+_LOOK = """
+SELECT (SELECT entry FROM answers WHERE key = :key),
+       (SELECT count(*) FROM intents JOIN clients ON clients.owner = intents.owner
+        WHERE intents.key = :key AND intents.owner <> :owner AND clients.alive_until > :now)
+"""
 _INTEND = """
-INSERT INTO intents (key, endpoint, provider, model, run_id, owner, started_at)
-VALUES (:key, :endpoint, :provider, :model, :run_id, :owner, :started_at)
-ON CONFLICT (key) DO UPDATE
-SET run_id = excluded.run_id, owner = excluded.owner, started_at = excluded.started_at
+INSERT INTO intents (key, owner, endpoint, provider, model, run_id, started_at)
+VALUES (:key, :owner, :endpoint, :provider, :model, :run_id, :now)
+ON CONFLICT (key, owner) DO UPDATE SET started_at = excluded.started_at
 """
 _RECORD = """
-INSERT INTO journal (key, subject, endpoint, provider, model, run_id, entry, created_at)
-VALUES (:key, :subject, :endpoint, :provider, :model, :run_id, :entry, :created_at)
+INSERT INTO answers (key, subject, endpoint, provider, model, run_id, entry, created_at, hits)
+VALUES (:key, :subject, :endpoint, :provider, :model, :run_id, :entry, :created_at, 0)
 ON CONFLICT (key) DO NOTHING
 """
-_LATEST = "SELECT entry, created_at FROM journal WHERE subject = :subject ORDER BY created_at DESC LIMIT 1"
-_WITHDRAW = "DELETE FROM intents WHERE key = :key"
+_LATEST = "SELECT entry, created_at FROM answers WHERE subject = :subject ORDER BY created_at DESC LIMIT 1"
+_WITHDRAW = "DELETE FROM intents WHERE key = :key AND owner = :owner"
 _SIZE = """
-SELECT count(*), coalesce(sum(hits), 0), coalesce(sum(length(entry)), 0), min(created_at) FROM journal
+SELECT count(*), coalesce(sum(hits), 0), coalesce(sum(length(entry)), 0), min(created_at) FROM answers
 """
-_INTENTS = "SELECT endpoint, provider, model, run_id, started_at FROM intents ORDER BY started_at"
+_INTENTS = """
+SELECT endpoint, provider, model, run_id, started_at,
+       EXISTS (SELECT 1 FROM clients WHERE clients.owner = intents.owner AND alive_until > :now)
+FROM intents ORDER BY started_at
+"""
 
 
 def _subject_at(server: str, subject: str) -> str:
@@ -247,7 +362,7 @@ def dump_entry(entry: Entry) -> str:
             "service_tier": answer.service_tier,
         },
     }
-    return json.dumps(values, separators=(",", ":"), ensure_ascii=False)
+    return encode_plain(values).decode()
 
 
 def load_entry(text: str) -> Entry:

@@ -100,6 +100,7 @@ class RetryConfig(_Frozen):
     max_attempts: int = Field(default=6, ge=1)
     first_wait_seconds: float = Field(default=0.5, gt=0)
     max_wait_seconds: float = Field(default=60.0, gt=0)
+    max_retry_after_seconds: float = Field(default=300.0, ge=0)
     connect_timeout_seconds: float = Field(default=10.0, gt=0)
     read_timeout_seconds: float = Field(default=300.0, gt=0)
     deadline_seconds: float = Field(default=1800.0, gt=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import deque
 
-from llm_assets.llm.budget import Spending
+from llm_assets.llm.ledger import Spending
 from llm_assets.llm.models import ModelConfig
 from llm_assets.llm.pricing import worst_price
 from llm_assets.llm.requests import ChatRequest, Request

@@ -7,8 +7,9 @@ way and waits until it has cleaned up.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -25,51 +26,88 @@ async def stream(
     The first exception of `function` or of the input cancels the rest, waits for it and is raised.
     Close the iterator (`contextlib.aclosing`) when leaving it early.
     """
-    slots = asyncio.Semaphore(concurrency)
-    running: set[asyncio.Task[Result]] = set()
-    finished: asyncio.Queue[asyncio.Task[Any]] = asyncio.Queue()
-
-    async def feed() -> None:
-        source = _aiter(items)
-        while True:
-            await slots.acquire()
-            try:
-                item = await anext(source)
-            except StopAsyncIteration:
-                return
-            task = asyncio.create_task(_as_coroutine(function, item))
-            running.add(task)
-            task.add_done_callback(finished.put_nowait)
-
-    feeder = asyncio.create_task(feed())
-    feeder.add_done_callback(finished.put_nowait)
+    work = _Work(function, _aiter(items), concurrency)
     try:
-        while running or not feeder.done() or not finished.empty():
-            task = await finished.get()
-            if task is feeder:
-                feeder.result()
-                continue
-            running.discard(task)
-            slots.release()
-            yield task.result()
+        while await work.has_results():
+            yield work.results.popleft()
+            work.slots.release()
     finally:
-        await _cancel({feeder, *running})
+        await work.stop()
 
 
-async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
-    """Cancel and wait until everything has cleaned up."""
-    under_way = [task for task in tasks if not task.done()]
-    for task in under_way:
-        task.cancel()
-    if under_way:
-        await asyncio.wait(under_way)
-    for task in tasks:
-        if not task.cancelled():
-            task.exception()  # one error is raised; the others that came with it are not news
+class _Work(Generic[Item, Result]):
+    """Workers that take the next item as soon as they are free and its result would have a place.
 
+    A worker for every item at a time, not a task for every item: a task costs as much as the rest of this.
+    """
 
-async def _as_coroutine(function: Callable[[Item], Awaitable[Result]], item: Item) -> Result:
-    return await function(item)
+    def __init__(
+        self,
+        function: Callable[[Item], Awaitable[Result]],
+        items: AsyncIterator[Item],
+        concurrency: int,
+    ) -> None:
+        self.results: deque[Result] = deque()
+        # What is under way and what nobody has taken yet, together, are at most this many.
+        self.slots = asyncio.Semaphore(concurrency)
+        self._function = function
+        self._items = items
+        self._reading = asyncio.Lock()
+        self._at_end = False
+        self._error: BaseException | None = None
+        self._news = asyncio.Event()
+        self._workers: set[asyncio.Task[None]] = set()
+        self._idle = 0
+        self._most = concurrency
+        self._add_worker()
+
+    async def has_results(self) -> bool:
+        """Wait for a result; False when there will be none any more. Raises what a worker raised."""
+        while True:
+            if self._error is not None:
+                raise self._error
+            if self.results:
+                return True
+            if not self._workers:
+                return False
+            self._news.clear()
+            await self._news.wait()
+
+    async def stop(self) -> None:
+        """Cancel what is under way and wait until it has cleaned up."""
+        for worker in self._workers:
+            worker.cancel()
+        if self._workers:
+            await asyncio.wait(set(self._workers))
+
+    def _add_worker(self) -> None:
+        worker = asyncio.get_running_loop().create_task(self._work())
+        self._workers.add(worker)
+        worker.add_done_callback(self._finish)
+
+    def _finish(self, worker: asyncio.Task[None]) -> None:
+        self._workers.discard(worker)
+        if not worker.cancelled() and (error := worker.exception()) is not None:
+            self._error = self._error or error  # the others that come with it are not news
+        self._news.set()
+
+    async def _work(self) -> None:
+        while True:
+            await self.slots.acquire()
+            self._idle += 1
+            async with self._reading:
+                if self._at_end:
+                    return
+                try:
+                    item = await anext(self._items)
+                except StopAsyncIteration:
+                    self._at_end = True
+                    return
+            self._idle -= 1
+            if not self._idle and len(self._workers) < self._most:
+                self._add_worker()
+            self.results.append(await self._function(item))
+            self._news.set()
 
 
 async def _aiter(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[Item]:

@@ -19,11 +19,12 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
-from llm_assets.errors import ConnectionFailed
+from llm_assets.errors import NOT_SENT, ConnectionFailed
 
 # Past this size aiohttp warns that plain bytes keep the event loop busy; a stream it sends in pieces.
 _LARGEST_PLAIN_BODY_BYTES = 2**20
 _DNS_CACHE_SECONDS = 60
+_BEFORE_SENDING = (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,8 @@ class Transport:
     def _failure(self, request: HttpRequest, error: Exception) -> ConnectionFailed:
         parts = urlsplit(request.url)
         where = f"{request.method} {parts.netloc.rpartition('@')[2]}{parts.path}"
-        return ConnectionFailed(f"{where}: {self._reason(error)}")
+        code = NOT_SENT if isinstance(error, _BEFORE_SENDING) else None
+        return ConnectionFailed(f"{where}: {self._reason(error)}", code=code)
 
     def _reason(self, error: Exception) -> str:
         match error:

@@ -12,7 +12,8 @@ import pytest
 
 from llm_assets.clock import SystemClock
 from llm_assets.errors import StateUnavailable
-from llm_assets.llm.budget import Budget, Spending
+from llm_assets.llm.budget import Budget
+from llm_assets.llm.ledger import Spending
 from llm_assets.llm.databases.sql import SqlDatabase
 from llm_assets.llm.databases.sqlite import SqliteDatabase
 from llm_assets.llm.models import BudgetConfig, Limits
@@ -79,7 +80,9 @@ async def test_a_cap_holds_for_all_who_share_it(stores: tuple[QuotaStore, QuotaS
 
     async def one(number: int) -> None:
         nonlocal held
-        reservation = await budgets[number % 2].reserve(Spending(0, 70))
+        budget = budgets[number % 2]
+        while (reservation := await budget.reserve(Spending(0, 70))) is None:
+            await budget.wait_for_returns()
         held += 70
         assert held <= 1000
         await asyncio.sleep(0)
@@ -88,7 +91,7 @@ async def test_a_cap_holds_for_all_who_share_it(stores: tuple[QuotaStore, QuotaS
 
     await asyncio.gather(*(one(number) for number in range(60)))
     for budget in budgets:
-        await budget.flush()
+        await budget.aclose()
 
 
 async def test_a_bucket_is_shared(stores: tuple[QuotaStore, QuotaStore]) -> None:

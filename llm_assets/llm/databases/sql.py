@@ -15,15 +15,17 @@ if TYPE_CHECKING:
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS quota (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS journal ("
-    "key TEXT PRIMARY KEY, subject TEXT, endpoint TEXT NOT NULL, provider TEXT NOT NULL, "
-    "model TEXT NOT NULL, run_id TEXT NOT NULL, entry TEXT NOT NULL, "
-    "created_at DOUBLE PRECISION NOT NULL, hits BIGINT NOT NULL DEFAULT 0)",
-    "CREATE INDEX IF NOT EXISTS journal_subject ON journal (subject, created_at)",
-    "CREATE INDEX IF NOT EXISTS journal_created ON journal (created_at)",
+    "CREATE TABLE IF NOT EXISTS answers ("
+    "id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key BYTEA NOT NULL, subject TEXT, "
+    "endpoint TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, run_id TEXT NOT NULL, "
+    "entry TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL, hits BIGINT NOT NULL)",
+    "CREATE UNIQUE INDEX IF NOT EXISTS answers_key ON answers (key)",
+    "CREATE INDEX IF NOT EXISTS answers_subject ON answers (subject, created_at) WHERE subject IS NOT NULL",
     "CREATE TABLE IF NOT EXISTS intents ("
-    "key TEXT PRIMARY KEY, endpoint TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, "
-    "run_id TEXT NOT NULL, owner TEXT NOT NULL, started_at DOUBLE PRECISION NOT NULL)",
+    "key BYTEA NOT NULL, owner TEXT NOT NULL, endpoint TEXT NOT NULL, provider TEXT NOT NULL, "
+    "model TEXT NOT NULL, run_id TEXT NOT NULL, started_at DOUBLE PRECISION NOT NULL, "
+    "PRIMARY KEY (key, owner))",
+    "CREATE TABLE IF NOT EXISTS clients (owner TEXT PRIMARY KEY, alive_until DOUBLE PRECISION NOT NULL)",
 )
 # Any number will do; everybody who shares the state has to use the same one.
 _LOCK = 0x6C6C6D61

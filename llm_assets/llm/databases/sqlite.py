@@ -12,19 +12,22 @@ from typing import Any
 from llm_assets.errors import StateUnavailable
 from llm_assets.llm.state import Rows
 
+# Answers lie in the order they came. In the order of their keys, which are hashes, each would rewrite
+# another page of the file: three times the time.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS quota (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS journal (
-    key TEXT PRIMARY KEY, subject TEXT, endpoint TEXT NOT NULL, provider TEXT NOT NULL,
+CREATE TABLE IF NOT EXISTS answers (
+    id INTEGER PRIMARY KEY, key BLOB NOT NULL, subject TEXT, endpoint TEXT NOT NULL, provider TEXT NOT NULL,
     model TEXT NOT NULL, run_id TEXT NOT NULL, entry TEXT NOT NULL, created_at REAL NOT NULL,
-    hits INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS journal_subject ON journal (subject, created_at);
-CREATE INDEX IF NOT EXISTS journal_created ON journal (created_at);
+    hits INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS answers_key ON answers (key);
+CREATE INDEX IF NOT EXISTS answers_subject ON answers (subject, created_at) WHERE subject IS NOT NULL;
 CREATE TABLE IF NOT EXISTS intents (
-    key TEXT PRIMARY KEY, endpoint TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL,
-    run_id TEXT NOT NULL, owner TEXT NOT NULL, started_at REAL NOT NULL
+    key BLOB NOT NULL, owner TEXT NOT NULL, endpoint TEXT NOT NULL, provider TEXT NOT NULL,
+    model TEXT NOT NULL, run_id TEXT NOT NULL, started_at REAL NOT NULL, PRIMARY KEY (key, owner)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS clients (owner TEXT PRIMARY KEY, alive_until REAL NOT NULL) WITHOUT ROWID;
 """
 _NOTHING: Mapping[str, Any] = {}
 

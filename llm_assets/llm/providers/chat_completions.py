@@ -14,7 +14,7 @@ from llm_assets.llm.providers.wire import (
     Remembered,
     count_in,
     encode_json,
-    encode_text,
+    encode_plain,
     object_in,
     objects_in,
     text_in,
@@ -97,10 +97,7 @@ class ChatCompletions:
 
 
 def _encoded(messages: tuple[Message, ...]) -> bytes:
-    turns = [
-        f'{{"role":{encode_text(turn.role)},"content":{encode_text(turn.content)}}}' for turn in messages
-    ]
-    return f"[{','.join(turns)}]".encode("utf-8", "replace")
+    return encode_plain([{"role": turn.role, "content": turn.content} for turn in messages])
 
 
 def _fixed_parts(model: ModelConfig, schema: OutputSchema | None) -> tuple[bytes, bytes]:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Generic, TypeVar, cast
 
+from pydantic_core import from_json, to_json
+
 T = TypeVar("T")
 
 _MOST_REMEMBERED = 64
@@ -31,18 +33,29 @@ def encode_json(value: Any) -> bytes:
     return _ENCODER.encode(value).encode("utf-8", "replace")
 
 
-def encode_text(text: str) -> str:
-    """A JSON string. For a text alone the encoder has a shorter way than for what contains one."""
-    return _ENCODER.encode(text)
+def encode_plain(value: Any) -> bytes:
+    """The same for values without a Decimal in them, in a third of the time."""
+    try:
+        return to_json(value)
+    except ValueError:  # half a surrogate pair
+        return encode_json(value)
 
 
 def decode_object(body: bytes) -> dict[str, Any] | None:
     """The JSON object in a body, None when it is anything else."""
     try:
-        value = json.loads(body)
+        value = from_json(body)
+    except ValueError:
+        value = _decode_slowly(body)
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def _decode_slowly(body: bytes) -> Any:
+    """Python's own decoder takes half a surrogate pair, where the quick one does not."""
+    try:
+        return json.loads(body)
     except (ValueError, RecursionError):
         return None
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
 
 
 def object_in(container: dict[str, Any], name: str) -> dict[str, Any]:

@@ -1,0 +1,248 @@
+"""The arithmetic of the budget: pure functions of amounts and times, the same for every store.
+
+An account is what one run or one day may spend from. It has what was spent and, by client, what is held
+for calls on the wire. What a reader would get wrong: what a client that died held is not free again, it is
+spent, for its calls may have been answered and billed. A client that only seemed dead gets it corrected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import ROUND_UP, Decimal
+from typing import Any, Literal
+
+from llm_assets.llm.quota.base import State
+
+_NANO = Decimal(10) ** 9
+# A run that spent nothing for this long is over; a day's account stays until all time zones are done.
+_KEEP_RUN_SECONDS = 6 * 3600
+_KEEP_DAY_SECONDS = 3 * 86_400
+# A client may hold this part of what is left ahead of its calls, so near a cap hardly anything.
+_SPARE_PART = 16
+
+Verdict = Literal["reserved", "wait", "exceeded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """An amount of money and tokens; `nano_usd` is billionths of a US dollar."""
+
+    nano_usd: int
+    tokens: int
+
+    @classmethod
+    def of(cls, usd: Decimal, tokens: int) -> Spending:
+        return cls(int((usd * _NANO).to_integral_value(ROUND_UP)), tokens)
+
+    @property
+    def usd(self) -> Decimal:
+        return Decimal(self.nano_usd) / _NANO
+
+    def __add__(self, other: Spending) -> Spending:
+        return Spending(self.nano_usd + other.nano_usd, self.tokens + other.tokens)
+
+
+NOTHING = Spending(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """One cap: which account it counts (`run:…` or `day:…`), what, and how much."""
+
+    account: str
+    unit: Literal["usd", "tokens"]
+    most: int
+    name: str
+
+    @classmethod
+    def of_usd(cls, account: str, usd: Decimal, name: str) -> Cap:
+        return cls(account, "usd", int(usd * _NANO), name)
+
+    def of(self, amount: Spending) -> int:
+        return amount.nano_usd if self.unit == "usd" else amount.tokens
+
+    def shown(self, amount: int) -> str:
+        return f"${Decimal(amount) / _NANO:.6f}" if self.unit == "usd" else f"{amount:,} tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A part of the budget held for one call, in every account it counts in."""
+
+    amount: Spending
+    accounts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What was held in some accounts and is no longer, and what became of it."""
+
+    accounts: tuple[str, ...]
+    released: Spending
+    spent: Spending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the ledger said, with the cap that decides and how full it is now.
+
+    `spare` is what it holds beyond the amount asked for, for the calls to come. `spent` is what every
+    account of the caps has spent.
+    """
+
+    verdict: Verdict
+    cap: Cap | None = None
+    used: int = 0
+    fullest_share: float = 0.0
+    spare: Spending = NOTHING
+    spent: Mapping[str, Spending] = field(default_factory=dict[str, Spending])
+
+
+def book(
+    state: State,
+    now: float,
+    *,
+    owner: str,
+    lease_seconds: float,
+    settled: Sequence[Settled] = (),
+    accounts: Sequence[str] = (),
+    caps: Sequence[Cap] = (),
+    worst: Spending | None = None,
+    spare: Spending = NOTHING,
+) -> Answer:
+    """Book what was settled, judge whether `worst` may be spent, and hold it in `accounts`.
+
+    Up to `spare` more is held for the calls to come, as far as the caps are far away. Changes `state`.
+    """
+    ledger: dict[str, Any] = state.setdefault("accounts", {})
+    for item in settled:
+        for name in item.accounts:
+            _settle(_account(ledger, name, now), owner, item)
+    for account in ledger.values():
+        if owner in account["held"]:
+            account["held"][owner][2] = now + lease_seconds
+    _expire(ledger, now)
+    if worst is None:
+        return Answer(verdict="reserved")
+    answer = _judge(ledger, caps, worst, now)
+    if answer.verdict == "reserved" and accounts:
+        answer = _with_spare(answer, ledger, caps, worst, spare)
+        for name in accounts:
+            _hold(_account(ledger, name, now), owner, worst + answer.spare, now + lease_seconds)
+    return answer
+
+
+def added_up(settled: Iterable[Settled]) -> list[Settled]:
+    """The same in as few items as there are sets of accounts."""
+    sums: dict[tuple[str, ...], Settled] = {}
+    for item in settled:
+        known = sums.get(item.accounts)
+        sums[item.accounts] = (
+            item
+            if known is None
+            else Settled(item.accounts, known.released + item.released, known.spent + item.spent)
+        )
+    return list(sums.values())
+
+
+def spent_in(state: State, account: str) -> Spending:
+    """What an account has settled so far."""
+    entry = state.get("accounts", {}).get(account)
+    return Spending(*entry["spent"]) if entry else NOTHING
+
+
+def _account(ledger: dict[str, Any], name: str, now: float) -> dict[str, Any]:
+    """`{"spent": [nano_usd, tokens], "held": {client: [nano_usd, tokens, until]}, "at": time}`.
+
+    `lapsed` is what clients held when they were taken for dead, and is part of what was spent.
+    """
+    account = ledger.setdefault(name, {"spent": [0, 0], "held": {}, "lapsed": {}, "at": now})
+    account["at"] = now
+    return account
+
+
+def _hold(account: dict[str, Any], owner: str, amount: Spending, until: float) -> None:
+    held = account["held"].setdefault(owner, [0, 0, 0.0])
+    held[0] += amount.nano_usd
+    held[1] += amount.tokens
+    held[2] = until
+
+
+def _settle(account: dict[str, Any], owner: str, item: Settled) -> None:
+    released = [item.released.nano_usd, item.released.tokens]
+    _take_from(account["held"], owner, released)
+    # What is still to be released was taken for spent meanwhile, so it comes off what was spent.
+    mistaken = _take_from(account["lapsed"], owner, released)
+    account["spent"][0] += item.spent.nano_usd - mistaken[0]
+    account["spent"][1] += item.spent.tokens - mistaken[1]
+
+
+def _take_from(held: dict[str, list[Any]], owner: str, amounts: list[int]) -> list[int]:
+    """Take as much of `amounts` as is there, take it off `amounts` too, and return it."""
+    entry = held.get(owner)
+    if entry is None:
+        return [0, 0]
+    taken = [min(entry[unit], amounts[unit]) for unit in (0, 1)]
+    for unit in (0, 1):
+        entry[unit] -= taken[unit]
+        amounts[unit] -= taken[unit]
+    if entry[0] == 0 and entry[1] == 0:
+        del held[owner]
+    return taken
+
+
+def _expire(ledger: dict[str, Any], now: float) -> None:
+    """Count as spent what dead clients held, and forget accounts nobody has used for days."""
+    for name in list(ledger):
+        account = ledger[name]
+        for owner in [owner for owner, held in account["held"].items() if held[2] < now]:
+            nano_usd, tokens, _ = account["held"].pop(owner)
+            account["spent"][0] += nano_usd
+            account["spent"][1] += tokens
+            account["lapsed"][owner] = [nano_usd, tokens]
+        keep_seconds = _KEEP_RUN_SECONDS if name.startswith("run:") else _KEEP_DAY_SECONDS
+        if now - account["at"] > keep_seconds and not account["held"]:
+            del ledger[name]
+
+
+def _judge(ledger: dict[str, Any], caps: Sequence[Cap], worst: Spending, now: float) -> Answer:
+    spent = {cap.account: Spending(*_account(ledger, cap.account, now)["spent"]) for cap in caps}
+    verdict, deciding, used, fullest = "reserved", None, 0, 0.0
+    for cap in caps:
+        so_far, amount = cap.of(spent[cap.account]), cap.of(worst)
+        held = _held(ledger, cap)
+        if so_far + amount > cap.most:
+            share = (so_far + held) / cap.most if cap.most else 1.0
+            return Answer(verdict="exceeded", cap=cap, used=so_far, fullest_share=share, spent=spent)
+        if so_far + held + amount > cap.most:
+            return Answer(
+                verdict="wait", cap=cap, used=so_far + held, fullest_share=so_far / cap.most, spent=spent
+            )
+        share = (so_far + held) / cap.most if cap.most else 1.0
+        if share >= fullest:
+            deciding, used, fullest = cap, so_far + held, share
+    return Answer(verdict=verdict, cap=deciding, used=used, fullest_share=fullest, spent=spent)
+
+
+def _held(ledger: dict[str, Any], cap: Cap) -> int:
+    return sum(cap.of(Spending(held[0], held[1])) for held in ledger[cap.account]["held"].values())
+
+
+def _with_spare(
+    answer: Answer, ledger: dict[str, Any], caps: Sequence[Cap], worst: Spending, wanted: Spending
+) -> Answer:
+    part = 1.0
+    for cap in caps:
+        room = cap.most - cap.of(answer.spent[cap.account]) - _held(ledger, cap) - cap.of(worst)
+        if cap.of(wanted):
+            part = min(part, room / _SPARE_PART / cap.of(wanted))
+    spare = Spending(int(wanted.nano_usd * part), int(wanted.tokens * part))
+    return Answer(
+        verdict=answer.verdict,
+        cap=answer.cap,
+        used=answer.used,
+        fullest_share=answer.fullest_share,
+        spare=spare,
+        spent=answer.spent,
+    )
