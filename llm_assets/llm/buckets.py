@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from llm_assets.llm.providers.base import DimensionReport
 
@@ -28,8 +28,7 @@ _TRANSIT_SECONDS = 0.25
 _MOST_MARGIN_SHARE = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """What has to be remembered of a charge to judge a header that comes back with its answer.
 
     `mark` counts everything sent up to and with this charge, `in_transit` what may overtake it.
@@ -38,7 +37,7 @@ class Sent:
     amount: float
     mark: float
     at: float
-    in_transit: float = 0.0
+    in_transit: float
 
 
 @dataclass(slots=True)
@@ -48,7 +47,8 @@ class Bucket:
     `server_limit` is what the server says its limit is; `capacity` is the part of it we use. `share`
     is the part of the refill that really reaches us (neighbours on the same key take the rest).
     `hidden` is what a full bucket may hold but nobody has confirmed yet. `sent` counts every charge,
-    `sent_before` is its value of a short while ago.
+    `sent_before` is its value of a short while ago. `offered` counts what the bucket would have allowed:
+    what it held when that was first known, and every refill since.
     """
 
     capacity: float
@@ -67,6 +67,7 @@ class Bucket:
     sent_before: float = 0.0
     sent_lately: float = 0.0
     lately_since: float = 0.0
+    offered: float = 0.0
 
     @property
     def refill_per_second(self) -> float:
@@ -100,7 +101,9 @@ def new_bucket(
 def refill(bucket: Bucket, now: float) -> None:
     """Bring the level to the present. Time that runs backwards (another machine's clock) adds nothing."""
     elapsed = max(now - bucket.updated_at, 0.0)
-    bucket.level = min(bucket.capacity, bucket.level + elapsed * bucket.refill_per_second)
+    refilled = elapsed * bucket.refill_per_second
+    bucket.level = min(bucket.capacity, bucket.level + refilled)
+    bucket.offered += refilled
     bucket.updated_at = max(now, bucket.updated_at)
     if now - bucket.lately_since > _TRANSIT_SECONDS:
         long_ago = now - bucket.lately_since > 2 * _TRANSIT_SECONDS
@@ -146,6 +149,7 @@ def observe(bucket: Bucket, report: DimensionReport, sent: Sent, headroom: float
     low, high = _bounds(bucket, report.remaining, sent, now)
     if not bucket.confirmed_at:
         bucket.level, bucket.hidden = low, 0.0
+        bucket.offered = max(bucket.offered, bucket.sent + max(low, 0.0))
     else:
         _clamp(bucket, low, high)
         _learn_share(bucket, now)
@@ -156,6 +160,7 @@ def observe_silence(bucket: Bucket, sent: Sent) -> None:
     """An answer without headers: the bucket held at least that much, so open it a bit further."""
     opened = min(bucket.hidden, sent.amount)
     bucket.hidden -= opened
+    bucket.offered += opened
     bucket.level = min(bucket.capacity, bucket.level + opened)
 
 

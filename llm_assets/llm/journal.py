@@ -17,7 +17,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from llm_assets.llm.models import ModelConfig
-from llm_assets.llm.providers.wire import Remembered, encode_plain
+from llm_assets.llm.providers.wire import encode_plain
+from llm_assets.llm.remembered import Remembered
 from llm_assets.llm.requests import (
     Answer,
     AnswerSegment,
@@ -168,8 +169,8 @@ class Journal:
 
     async def find(self, keys: Sequence[bytes]) -> Entry | None:
         """The entry under the first of `keys` that has one; counts as a hit."""
-        names = [f"key{number}" for number in range(len(keys))]
-        statement = f"SELECT key, entry FROM answers WHERE key IN ({', '.join(f':{name}' for name in names)})"  # noqa: S608 - names of ours
+        names = _KEY_NAMES[: len(keys)]
+        statement = f"SELECT key, entry FROM answers WHERE key IN (:{', :'.join(names)})"  # noqa: S608 - names of ours
         values = dict(zip(names, keys, strict=True))
 
         def operation(transaction: Transaction) -> str | None:
@@ -274,7 +275,7 @@ class Journal:
         return await self._state.run(operation)
 
     async def open_intents(self) -> list[Intent]:
-        """What was sent and has no answer, oldest first. Where the process is gone it may have been billed."""
+        """What was sent and has no answer, oldest first. If its process is gone it may have been billed."""
 
         def operation(transaction: Transaction) -> list[Intent]:
             rows = transaction.execute(_INTENTS, {"now": transaction.now()}).fetchall()
@@ -294,6 +295,7 @@ class Journal:
         return await self._state.run(operation, durable=True)
 
 
+_KEY_NAMES = [f"key{number}" for number in range(64)]
 _LEAVE = "DELETE FROM clients WHERE owner = :owner"
 _SHOW_ALIVE = """
 INSERT INTO clients (owner, alive_until) VALUES (:owner, :until)

@@ -8,7 +8,8 @@ wanted request, so first in first out (within a priority) holds across processes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from llm_assets.llm.buckets import (
     DAY_SECONDS,
@@ -42,19 +43,14 @@ _FAILURES_TO_COOL_DOWN = 5
 _LEAST_WAIT_SECONDS = 0.001
 
 
-@dataclass(frozen=True, slots=True)
-class Want:
+class Want(NamedTuple):
     """What one request is going to be charged."""
 
     requests: float
     tokens: float
 
-    def of(self, kind: Kind) -> float:
-        return self.requests if kind == "requests" else self.tokens
 
-
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """Leave to send one request now; handed back with what became of it."""
 
     want: Want
@@ -83,13 +79,20 @@ class Return:
     cool_down_seconds: float = 0.0
 
 
+class Used(NamedTuple):
+    """Of one limit since it is known: what was charged, and what it would have allowed."""
+
+    charged: float
+    allowed: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """The result of an exchange: grants for the first wants, in order, and when to ask again.
 
     `wait_seconds` is None when nothing is left to wait for. `oversize` says that the first want left
     is larger than the limit `oversize` names, so it can never start. `cooling` says that the model is
-    left alone for that many seconds, and why.
+    left alone for that many seconds, and why. `used` counts, by limit, what all clients together used.
     """
 
     grants: list[Grant]
@@ -97,6 +100,7 @@ class Turn:
     cause: str = ""
     oversize: tuple[str, float, float] | None = None
     cooling: tuple[float, str] | None = None
+    used: dict[str, Used] = field(default_factory=dict[str, Used])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,9 +129,11 @@ def exchange(
         if not state["flight"]:
             forget_if_stale(bucket, now)
         refill(bucket, now)
+    _land(state, client, returned, now)
     for item in returned:
-        _settle(state, buckets, item, client, headroom, now)
+        _settle(state, buckets, item, headroom, now)
     turn = _start(state, buckets, client, wanted, now)
+    _take_off(state, client, turn.grants, now)
     state["buckets"] = {name: bucket.dump() for name, bucket in buckets.items()}
     return turn
 
@@ -149,6 +155,10 @@ _MINUTES_AND_DAYS = {
 }
 
 
+def _of(want: Want, kind: Kind) -> float:
+    return want.tokens if kind == "tokens" else want.requests
+
+
 def _kind(name: str) -> Kind:
     return "requests" if name.startswith("requests") else "tokens"
 
@@ -163,23 +173,35 @@ def _expire(state: State, now: float) -> None:
         del queue[client_id]
 
 
-def _count_flight(state: State, client: Client, want: Want, sign: int, now: float) -> None:
-    entry = state["flight"].setdefault(client.id, [0.0, 0.0, 0.0])
+def _land(state: State, client: Client, returned: Sequence[Return], now: float) -> None:
+    """Take what came back out of the count of requests on the wire."""
+    landed = [item.grant.want for item in returned if item.grant is not None]
+    if not landed:
+        return
+    entry = state["flight"].get(client.id)
+    if entry is None:  # counted as lost with a client that seemed dead
+        return
     entry[0] = now + client.lease_seconds
-    entry[1] = max(entry[1] + sign * want.requests, 0.0)
-    entry[2] = max(entry[2] + sign * want.tokens, 0.0)
+    entry[1] -= sum(want.requests for want in landed)
+    entry[2] -= sum(want.tokens for want in landed)
     if entry[1] <= 0:
         del state["flight"][client.id]
 
 
-def _settle(
-    state: State, buckets: dict[str, Bucket], item: Return, client: Client, headroom: float, now: float
-) -> None:
+def _take_off(state: State, client: Client, grants: Sequence[Grant], now: float) -> None:
+    if not grants:
+        return
+    entry = state["flight"].setdefault(client.id, [0.0, 0.0, 0.0])
+    entry[0] = now + client.lease_seconds
+    entry[1] += sum(grant.want.requests for grant in grants)
+    entry[2] += sum(grant.want.tokens for grant in grants)
+
+
+def _settle(state: State, buckets: dict[str, Bucket], item: Return, headroom: float, now: float) -> None:
     grant = item.grant
     if grant is None:
         _open_breaker(state, item, now)
         return
-    _count_flight(state, client, grant.want, -1, now)
     if item.unsent:
         for name, sent in grant.sent.items():
             give_back(buckets[name], sent.amount)
@@ -193,8 +215,9 @@ def _settle(
     if item.failed is None and not item.refused:
         state["failures"] = 0
     state["seen"] = True
-    for kind, report in (item.reports or {}).items():
-        _observe_report(buckets, grant, kind, report, headroom, now)
+    if item.reports:
+        for kind, report in item.reports.items():
+            _observe_report(buckets, grant, kind, report, headroom, now)
     _observe_without_report(buckets, item, grant)
 
 
@@ -220,7 +243,7 @@ def _observe_report(
         buckets[name] = new_bucket(report.limit, _MINUTES_AND_DAYS[name], headroom, now, configured=False)
     bucket = buckets[name]
     # A bucket learned from this very answer has not counted the requests before it: they are all in flight.
-    sent = grant.sent.get(name, Sent(grant.want.of(kind), bucket.sent, now))
+    sent = grant.sent.get(name) or Sent(_of(grant.want, kind), bucket.sent, now, 0.0)
     observe(bucket, report, sent, headroom, now)
 
 
@@ -243,44 +266,66 @@ def _observe_without_report(buckets: dict[str, Bucket], item: Return, grant: Gra
         if item.refused:
             if item.refused_kind in (kind, None) and name.endswith("minute"):
                 observe_refusal(buckets[name], sent)
-        elif kind not in reported:
+        elif kind not in reported and buckets[name].hidden:
             observe_silence(buckets[name], sent)
 
 
 def _start(
     state: State, buckets: dict[str, Bucket], client: Client, wanted: Sequence[Want], now: float
 ) -> Turn:
-    grants: list[Grant] = []
+    used = {name: Used(bucket.sent, bucket.offered) for name, bucket in buckets.items()}
     until, reason = state.get("cool", (0.0, ""))
     if until > now and wanted:
-        return Turn(grants=grants, cooling=(until - now, reason))
+        return Turn(grants=[], cooling=(until - now, reason), used=used)
     queue: dict[str, list[float]] = state["queue"]
+    grants: list[Grant] = []
+    sides = [_Side(name, bucket, _kind(name) == "tokens") for name, bucket in buckets.items()]
+    ahead = _ahead_of(queue, client)
+    on_the_wire = bool(state["flight"])
     for want in wanted:
-        ahead = _ahead_of(queue, client)
-        oversize = _oversize(buckets, want)
-        if oversize:
-            return Turn(grants=grants, oversize=oversize, wait_seconds=0.0)
-        wait, cause = _wait_for(state, buckets, want, ahead, now)
+        for side in sides:
+            if side.amount(want) > side.bucket.capacity:
+                oversize = (side.name, side.amount(want), side.bucket.capacity)
+                return Turn(grants=grants, oversize=oversize, wait_seconds=0.0, used=used)
+        wait, cause = _wait_for(state, sides, want, ahead, on_the_wire, now)
         if wait > 0:
             wait = max(wait, _LEAST_WAIT_SECONDS)
             _stand_in_line(state, client, want, now + wait)
-            return Turn(grants=grants, wait_seconds=wait, cause=cause)
-        queue.pop(client.id, None)
-        grants.append(_grant(state, buckets, client, want, now))
+            return Turn(grants=grants, wait_seconds=wait, cause=cause, used=used)
+        if queue.pop(client.id, None):
+            ahead = _ahead_of(queue, client)
+        grants.append(_grant(sides, want, on_the_wire, now))
+        on_the_wire = True
     if not wanted:
         queue.pop(client.id, None)
-    return Turn(grants=grants)
+    return Turn(grants=grants, used=used)
 
 
-def _ahead_of(queue: dict[str, list[float]], client: Client) -> list[Want]:
-    """What the clients in front want first. Nobody is in front of a client that holds the first place."""
+class _Side(NamedTuple):
+    """A bucket, and which side of a want it is charged with."""
+
+    name: str
+    bucket: Bucket
+    counts_tokens: bool
+
+    def amount(self, want: Want) -> float:
+        return want.tokens if self.counts_tokens else want.requests
+
+
+def _ahead_of(queue: dict[str, list[float]], client: Client) -> Want | None:
+    """What the clients in front want first, together. Nobody is in front of the one with the first place."""
+    if not queue:
+        return None
     own = queue.get(client.id)
     order = (-client.priority, own[1] if own else float("inf"))
-    return [
-        Want(requests, tokens)
+    firsts = [
+        (requests, tokens)
         for other, (priority, ticket, _, requests, tokens) in queue.items()
         if other != client.id and (-priority, ticket) < order
     ]
+    if not firsts:
+        return None
+    return Want(sum(requests for requests, _ in firsts), sum(tokens for _, tokens in firsts))
 
 
 def _stand_in_line(state: State, client: Client, want: Want, ready_at: float) -> None:
@@ -290,42 +335,39 @@ def _stand_in_line(state: State, client: Client, want: Want, ready_at: float) ->
     state["queue"][client.id] = [client.priority, ticket, ready_at, want.requests, want.tokens]
 
 
-def _oversize(buckets: dict[str, Bucket], want: Want) -> tuple[str, float, float] | None:
-    for name, bucket in buckets.items():
-        if want.of(_kind(name)) > bucket.capacity:
-            return name, want.of(_kind(name)), bucket.capacity
-    return None
-
-
 def _wait_for(
-    state: State, buckets: dict[str, Bucket], want: Want, ahead: list[Want], now: float
+    state: State, sides: list[_Side], want: Want, ahead: Want | None, on_the_wire: bool, now: float
 ) -> tuple[float, str]:
     """How long `want` has to wait behind those ahead, and for what. Zero or less: not at all."""
     pause = state.get("pause", 0.0) - now
     if pause > 0:
         return pause, "retry_after"
-    unknown = not buckets and not state.get("seen")
-    unconfirmed = [bucket for bucket in buckets.values() if not bucket.confirmed_at and bucket.hidden]
-    if (unknown or unconfirmed) and not ahead and not state["flight"]:
+    unknown = not sides and not state.get("seen")
+    if ahead is None and not on_the_wire and (unknown or any(_is_unconfirmed(side.bucket) for side in sides)):
         return 0.0, ""  # the probe that finds out
     if unknown:
         return _PEEK_SECONDS, "first_answer"
-    waits = [
-        (seconds_until(bucket, want.of(kind) + sum(other.of(kind) for other in ahead)), name)
-        for name, bucket in buckets.items()
-        for kind in (_kind(name),)
-        if want.of(kind) > 0
-    ]
-    wait, name = max(waits, default=(0.0, ""))
-    if wait <= 0 and ahead:
+    longest, cause = 0.0, ""
+    for side in sides:
+        amount = side.amount(want)
+        if amount > 0:
+            wait = seconds_until(side.bucket, amount + (side.amount(ahead) if ahead else 0.0))
+            if wait > longest:
+                longest, cause = wait, side.name
+    if longest <= 0 and ahead is not None:
         return _PEEK_SECONDS / 10, "others_first"
-    return wait, name
+    return longest, cause
 
 
-def _grant(state: State, buckets: dict[str, Bucket], client: Client, want: Want, now: float) -> Grant:
-    for name, bucket in buckets.items():
-        if not state["flight"] and not bucket.confirmed_at:  # the probe comes out of what may be hidden
-            bucket.level = max(bucket.level, want.of(_kind(name)))
-    sent = {name: take(bucket, want.of(_kind(name)), now) for name, bucket in buckets.items()}
-    _count_flight(state, client, want, +1, now)
+def _is_unconfirmed(bucket: Bucket) -> bool:
+    return not bucket.confirmed_at and bucket.hidden > 0
+
+
+def _grant(sides: list[_Side], want: Want, on_the_wire: bool, now: float) -> Grant:
+    sent: dict[str, Sent] = {}
+    for side in sides:
+        amount, bucket = side.amount(want), side.bucket
+        if not on_the_wire and not bucket.confirmed_at:  # the probe comes out of what may be hidden
+            bucket.level = max(bucket.level, amount)
+        sent[side.name] = take(bucket, amount, now)
     return Grant(want, sent, now)

@@ -20,6 +20,7 @@ import genai_prices
 from genai_prices.types import ModelPrice, PriceCalculation, TieredPrices
 
 from llm_assets.llm.models import ModelConfig, Price
+from llm_assets.llm.remembered import Remembered
 from llm_assets.usage import Usage
 
 _MILLION = Decimal(1_000_000)
@@ -85,11 +86,7 @@ def worst_price(
     Nothing is taken as cached, writing to the cache is taken at its surcharge, and a service tier that was
     asked for counts only if it makes the call dearer, for the answer may come from the standard tier.
     """
-    tiers = {"", str(model.parameters.get("service_tier") or "")}
-    bounds = [
-        _bound(_prices(model, model.model, tier), input_tokens, output_tokens, audio_seconds)
-        for tier in tiers
-    ]
+    bounds = [_bound(prices, input_tokens, output_tokens, audio_seconds) for prices in _worst_prices(model)]
     known = [bound for bound in bounds if bound is not None]
     return max(known) if len(known) == len(bounds) else None
 
@@ -139,11 +136,33 @@ def _bound(
 
 
 def _prices(model: ModelConfig, name: str, tier: str | None) -> _UnitPrices | None:
-    hour = int(time.time() // _SECONDS_PER_HOUR)
-    listed = _listed(model.provider, model.base_url, name, tier or "", hour)
+    known = _KNOWN.of(model)
+    key = (name, tier, int(time.time() // _SECONDS_PER_HOUR))
+    if key not in known:
+        known[key] = _looked_up(model, name, tier or "", key[2])
+    return known[key]
+
+
+def _looked_up(model: ModelConfig, name: str, tier: str, hour: int) -> _UnitPrices | None:
+    listed = _listed(model.provider, model.base_url, name, tier, hour)
     if listed is None and name != model.model:
-        listed = _listed(model.provider, model.base_url, model.model, tier or "", hour)
+        listed = _listed(model.provider, model.base_url, model.model, tier, hour)
     return listed if model.price is None else _overridden(model.price, listed or _UnitPrices())
+
+
+def _nothing_yet(model: ModelConfig) -> dict[tuple[str, str | None, int], _UnitPrices | None]:
+    return {}
+
+
+# By model: what its answers cost, by the name that answered, service tier and hour.
+_KNOWN = Remembered(_nothing_yet)
+
+
+def _worst_prices(model: ModelConfig) -> list[_UnitPrices | None]:
+    """Of the standard tier, and of the one that was asked for."""
+    asked = model.parameters.get("service_tier")
+    tiers = ["", str(asked)] if asked else [""]
+    return [_prices(model, model.model, tier) for tier in tiers]
 
 
 def _overridden(price: Price, listed: _UnitPrices) -> _UnitPrices:

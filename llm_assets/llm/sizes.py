@@ -8,7 +8,8 @@ from collections import deque
 from llm_assets.llm.ledger import Spending
 from llm_assets.llm.models import ModelConfig
 from llm_assets.llm.pricing import worst_price
-from llm_assets.llm.requests import ChatRequest, Request
+from llm_assets.llm.remembered import Remembered
+from llm_assets.llm.requests import ChatRequest, OutputSchema, Request
 
 # What a provider adds around every message and for the schema it is told to follow.
 _FRAME_TOKENS = 64
@@ -21,8 +22,15 @@ def most_input_tokens(request: ChatRequest) -> int:
     """A bound no tokenizer passes: every token is at least one byte of UTF-8."""
     size = sum(len(message.content.encode()) + _TOKENS_PER_MESSAGE for message in request.messages)
     if request.output_schema is not None:
-        size += len(repr(request.output_schema.schema)) + len(request.output_schema.description or "")
+        size += _SCHEMA_SIZES.of(request.output_schema)
     return size + _FRAME_TOKENS
+
+
+def _schema_size(schema: OutputSchema) -> int:
+    return len(repr(schema.schema).encode()) + len((schema.description or "").encode())
+
+
+_SCHEMA_SIZES = Remembered(_schema_size)
 
 
 def most_output_tokens(request: ChatRequest, model: ModelConfig) -> int:

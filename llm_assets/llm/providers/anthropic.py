@@ -21,7 +21,6 @@ from llm_assets.llm.providers.failures import Failures
 from llm_assets.llm.providers.headers import anthropic_limits
 from llm_assets.llm.providers.parameters import output_limit, own_parameters
 from llm_assets.llm.providers.wire import (
-    Remembered,
     count_in,
     decode_object,
     encode_json,
@@ -29,6 +28,7 @@ from llm_assets.llm.providers.wire import (
     objects_in,
     text_in,
 )
+from llm_assets.llm.remembered import Remembered
 from llm_assets.llm.requests import Answer, ChatRequest, OutputSchema, Request
 from llm_assets.llm.tokens import estimate_tokens
 from llm_assets.llm.transport import HttpRequest, HttpResponse

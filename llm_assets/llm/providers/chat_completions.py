@@ -11,7 +11,6 @@ from typing import Any, Literal, cast
 from llm_assets.llm.models import ModelConfig
 from llm_assets.llm.providers.parameters import output_limit, own_parameters
 from llm_assets.llm.providers.wire import (
-    Remembered,
     count_in,
     encode_json,
     encode_plain,
@@ -19,6 +18,7 @@ from llm_assets.llm.providers.wire import (
     objects_in,
     text_in,
 )
+from llm_assets.llm.remembered import Remembered
 from llm_assets.llm.requests import Answer, ChatRequest, Message, OutputSchema
 from llm_assets.llm.tokens import estimate_tokens
 from llm_assets.usage import Usage

@@ -8,15 +8,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, cast
 
 from pydantic_core import from_json, to_json
-
-T = TypeVar("T")
-
-_MOST_REMEMBERED = 64
 
 
 def _plain(value: Any) -> Any:
@@ -92,24 +87,3 @@ def number_in(container: dict[str, Any], name: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value if math.isfinite(value) and value >= 0 else None
-
-
-class Remembered(Generic[T]):
-    """What was made of some objects, kept under their identity: a schema is encoded once, not per call.
-
-    The objects are kept alive with it, so that an identity is never reused for another object.
-    """
-
-    def __init__(self, make: Callable[..., T]) -> None:
-        self._make = make
-        self._made: dict[tuple[int, ...], tuple[tuple[object, ...], T]] = {}
-
-    def of(self, *objects: object) -> T:
-        """What `make(*objects)` gave the first time."""
-        key = tuple(map(id, objects))
-        known = self._made.get(key)
-        if known is None:
-            if len(self._made) >= _MOST_REMEMBERED:
-                self._made.clear()
-            known = self._made[key] = (objects, self._make(*objects))
-        return known[1]
