@@ -60,6 +60,7 @@ class Audit:
         """Forget everything, also which requests were answered and how often they were asked."""
         self.models: dict[str, ModelAudit] = {}
         self.first_request_at: float | None = None
+        self.last_admission_at: float | None = None
         self.last_answer_at: float | None = None
         # Turned away before a model was known: no key, no JSON, no such model. By HTTP status.
         self.turned_away: Counter[str] = Counter()
@@ -80,6 +81,9 @@ class Audit:
     def begin(self, now: float) -> None:
         if self.first_request_at is None:
             self.first_request_at = now
+
+    def admit(self, now: float) -> None:
+        self.last_admission_at = now
 
     def end(self, now: float) -> None:
         self.last_answer_at = now
@@ -133,9 +137,12 @@ class Audit:
     @property
     def wall_seconds(self) -> float:
         """From the first request to the last answer."""
-        if self.first_request_at is None or self.last_answer_at is None:
-            return 0.0
-        return self.last_answer_at - self.first_request_at
+        return self._seconds_until(self.last_answer_at)
+
+    @property
+    def admission_seconds(self) -> float:
+        """From the first request to the last one that the quota let through. Latency plays no part in it."""
+        return self._seconds_until(self.last_admission_at)
 
     @property
     def duplicates(self) -> list[dict[str, Any]]:
@@ -154,10 +161,16 @@ class Audit:
             "hung_up": sum(entry.hung_up for entry in self.models.values()),
             "turned_away": dict(self.turned_away),
             "wall_seconds": round(self.wall_seconds, 6),
+            "admission_seconds": round(self.admission_seconds, 6),
             "usage": usage_snapshot(self.usage),
             "duplicates": self.duplicates,
             "models": {name: entry.snapshot() for name, entry in sorted(self.models.items())},
         }
+
+    def _seconds_until(self, moment: float | None) -> float:
+        if self.first_request_at is None or moment is None:
+            return 0.0
+        return moment - self.first_request_at
 
 
 def usage_snapshot(usage: Usage) -> dict[str, Any]:

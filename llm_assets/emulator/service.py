@@ -119,6 +119,7 @@ class Service:
         if refusal is not None:
             entry.refused[refusal.dimension.field] += 1
             raise rate_limited(refusal, model.name, self.config.retry_after)
+        self.audit.admit(now)
         if not self.account.has_credit():
             entry.faulted["insufficient_quota"] += 1
             raise insufficient_quota()

@@ -51,6 +51,7 @@ async def open_services(
         state = stack.enter_context(State(_database(config)))
         store = _store(config, state, clock, stack)
         limiter = Limiter(store, Client(id=owner, priority=priority), headroom=config.headroom)
+        metrics.quota = limiter.used
         budget = Budget(
             store,
             config.budget,

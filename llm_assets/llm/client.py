@@ -104,12 +104,17 @@ class LLMClient:
         chain = self._chains.get(request.endpoint)
         if chain is None:
             raise ConfigurationError(f"the {request.endpoint} chain names no model; give it at least one")
+        self.metrics.start()
         try:
             found = await self._answer(chain, request, tally)
         except CallFailed as error:
             if isinstance(error, RunStopped):
+                self.metrics.stop()
                 raise
             outcome = _failed(request, error, tally, services.clock.now())
+        except BaseException:
+            self.metrics.stop()
+            raise
         else:
             outcome = _answered(request, found, tally, services.clock.now())
         self.metrics.add(outcome)

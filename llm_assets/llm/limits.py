@@ -13,8 +13,9 @@ from functools import partial
 from itertools import islice
 
 from llm_assets.errors import LLMAssetsError, RateLimited, RequestTooLarge, StateUnavailable
+from llm_assets.llm.metrics import QuotaUse
 from llm_assets.llm.models import Limits
-from llm_assets.llm.pools import Client, Grant, Return, Turn, Want, exchange
+from llm_assets.llm.pools import Client, Grant, Return, Turn, Used, Want, exchange
 from llm_assets.llm.quota.base import QuotaStore
 
 _MOST_IN_ONE_EXCHANGE = 128
@@ -78,6 +79,12 @@ class Limiter:
             Return(grant=None, answered=False, failed=reason, cool_down_seconds=cool_down_seconds)
         )
 
+    def used(self) -> dict[str, QuotaUse]:
+        """By pool and limit: what was charged since this limiter was made, by all who share the pool."""
+        return {
+            f"{pool} {name}": use for pool, line in self._lines.items() for name, use in line.used().items()
+        }
+
     async def aclose(self) -> None:
         for line in self._lines.values():
             await line.aclose()
@@ -111,6 +118,16 @@ class _Line:
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._in_flight = 0
+        self._used_before: dict[str, Used] | None = None
+        self._used: dict[str, Used] = {}
+
+    def used(self) -> dict[str, QuotaUse]:
+        before = self._used_before or {}
+        return {
+            name: QuotaUse(now.charged - then.charged, now.allowed - then.allowed)
+            for name, now in self._used.items()
+            for then in (before.get(name, Used(0.0, 0.0)),)
+        }
 
     async def wait(self, want: Want, max_wait_seconds: float, first: bool) -> Grant:
         waiter = _Waiter(want, self._loop.create_future(), self._loop.time() + max_wait_seconds)
@@ -141,7 +158,7 @@ class _Line:
             await asyncio.wait([self._task])
         self._stop_timer()
         if self._returned:
-            await self._limiter.transact(self, self._returned, [])
+            self._note_use(await self._limiter.transact(self, self._returned, []))
             self._returned = []
 
     def _leave(self, waiter: _Waiter) -> None:
@@ -170,6 +187,7 @@ class _Line:
                 returned, self._returned = self._returned, []
                 asked = list(islice(self._waiting, _MOST_IN_ONE_EXCHANGE))
                 turn = await self._limiter.transact(self, returned, [waiter.want for waiter in asked])
+                self._note_use(turn)
                 front = self._waiting[0] if self._waiting else None
                 self._deliver(asked, turn)
                 if self._returned:
@@ -186,6 +204,14 @@ class _Line:
             self._set_timer(turn.wait_seconds)
         elif self._in_flight > 0:  # a sign of life, so that others go on counting what is in flight
             self._set_timer(self._limiter.lease_seconds / 3)
+
+    def _note_use(self, turn: Turn) -> None:
+        self._used = turn.used
+        if self._used_before is None:  # what had been charged before us, so without our own first grants
+            ours = {name: sum(grant.sent[name].amount for grant in turn.grants) for name in turn.used}
+            self._used_before = {
+                name: Used(used.charged - ours[name], used.allowed) for name, used in turn.used.items()
+            }
 
     def _deliver(self, asked: list[_Waiter], turn: Turn) -> None:
         for waiter, grant in zip(asked, turn.grants, strict=False):

@@ -8,7 +8,7 @@ wanted request, so first in first out (within a priority) holds across processes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from llm_assets.llm.buckets import (
@@ -135,7 +135,7 @@ def exchange(
     turn = _start(state, buckets, client, wanted, now)
     _take_off(state, client, turn.grants, now)
     state["buckets"] = {name: bucket.dump() for name, bucket in buckets.items()}
-    return turn
+    return replace(turn, used={name: Used(bucket.sent, bucket.offered) for name, bucket in buckets.items()})
 
 
 def _configure(buckets: dict[str, Bucket], limits: Limits | None, headroom: float, now: float) -> None:
@@ -273,10 +273,9 @@ def _observe_without_report(buckets: dict[str, Bucket], item: Return, grant: Gra
 def _start(
     state: State, buckets: dict[str, Bucket], client: Client, wanted: Sequence[Want], now: float
 ) -> Turn:
-    used = {name: Used(bucket.sent, bucket.offered) for name, bucket in buckets.items()}
     until, reason = state.get("cool", (0.0, ""))
     if until > now and wanted:
-        return Turn(grants=[], cooling=(until - now, reason), used=used)
+        return Turn(grants=[], cooling=(until - now, reason))
     queue: dict[str, list[float]] = state["queue"]
     grants: list[Grant] = []
     sides = [_Side(name, bucket, _kind(name) == "tokens") for name, bucket in buckets.items()]
@@ -286,19 +285,19 @@ def _start(
         for side in sides:
             if side.amount(want) > side.bucket.capacity:
                 oversize = (side.name, side.amount(want), side.bucket.capacity)
-                return Turn(grants=grants, oversize=oversize, wait_seconds=0.0, used=used)
+                return Turn(grants=grants, oversize=oversize, wait_seconds=0.0)
         wait, cause = _wait_for(state, sides, want, ahead, on_the_wire, now)
         if wait > 0:
             wait = max(wait, _LEAST_WAIT_SECONDS)
             _stand_in_line(state, client, want, now + wait)
-            return Turn(grants=grants, wait_seconds=wait, cause=cause, used=used)
+            return Turn(grants=grants, wait_seconds=wait, cause=cause)
         if queue.pop(client.id, None):
             ahead = _ahead_of(queue, client)
         grants.append(_grant(sides, want, on_the_wire, now))
         on_the_wire = True
     if not wanted:
         queue.pop(client.id, None)
-    return Turn(grants=grants, used=used)
+    return Turn(grants=grants)
 
 
 class _Side(NamedTuple):

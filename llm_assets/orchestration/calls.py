@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import dagster as dg
 
 from llm_assets.errors import LLMAssetsError, PriceUnknown
+from llm_assets.llm.metrics import MetricsSnapshot
 from llm_assets.llm.requests import Outcome, Request
 from llm_assets.llm.retry import is_mendable
 from llm_assets.llm.stream import stream
@@ -45,6 +46,14 @@ class Finished(Generic[Result]):
     outcomes: tuple[Outcome, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class AllFinished(Generic[Result]):
+    """Everything that was asked for, in order, and what the client counted; None when it asked nothing."""
+
+    items: list[Finished[Result]]
+    metrics: MetricsSnapshot | None
+
+
 Ask = Callable[[Item, Call], Awaitable[tuple[Result, tuple[Outcome, ...]]]]
 
 
@@ -55,7 +64,7 @@ def ask_all(
     ask: Ask[Item, Result],
     *,
     concurrency: int,
-) -> list[Finished[Result]]:
+) -> AllFinished[Result]:
     """Ask for every item, at most `concurrency` at a time, and return all in the order of `items`.
 
     The same content twice in a day is asked once and comes back twice, the calls with the first one.
@@ -63,14 +72,14 @@ def ask_all(
     """
     distinct = {(day, item.recording_id): item for day, item in items}
     if not distinct:
-        return []
-    answers = run_coroutine(_ask_all(context, openai, distinct, ask, concurrency))
+        return AllFinished([], None)
+    answers, metrics = run_coroutine(_ask_all(context, openai, distinct, ask, concurrency))
     finished: list[Finished[Result]] = []
     for day, item in items:
         result, outcomes = answers[day, item.recording_id]
         finished.append(Finished(day, result, outcomes))
         answers[day, item.recording_id] = result, ()
-    return finished
+    return AllFinished(finished, metrics)
 
 
 async def _ask_all(
@@ -79,7 +88,7 @@ async def _ask_all(
     items: Mapping[Content, Item],
     ask: Ask[Item, Result],
     concurrency: int,
-) -> dict[Content, tuple[Result, tuple[Outcome, ...]]]:
+) -> tuple[dict[Content, tuple[Result, tuple[Outcome, ...]]], MetricsSnapshot]:
     priority = call_priority(context.run.tags)
     async with openai.client(context.run.run_id, priority, context.log.warning) as client:
 
@@ -94,7 +103,7 @@ async def _ask_all(
         async for content, answer in stream(one, items, concurrency=concurrency):
             answers[content] = answer
             reporter.advance()
-    return answers
+    return answers, client.metrics.snapshot()
 
 
 def _spent_by(client: LLMClient) -> Callable[[], Decimal]:

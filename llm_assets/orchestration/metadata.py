@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 
+from llm_assets.llm.metrics import MetricsSnapshot
 from llm_assets.llm.requests import Outcome
 from llm_assets.records import RowStatus
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 PREVIEW_ROWS = 5
 PREVIEW_CHARACTERS = 100
+WAITS = ("limit", "budget", "retry", "concurrency", "cool_down", "same_request")
 
 # Shown nowhere in a preview: the same in all rows, long, or of no meaning to a person.
 _NOT_PREVIEWED = frozenset({
@@ -58,6 +60,25 @@ def call_metadata(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "spent_usd": float(sum((outcome.spent_usd for outcome in outcomes), Decimal(0))),
         "calls_of_unknown_price": sum(outcome.cost_usd is None for outcome in answered),
         **_by_model(answered),
+    }
+
+
+def run_metadata(metrics: MetricsSnapshot) -> dict[str, Any]:
+    """What the whole run waited for, and how much of each limit it used. The same for all its partitions.
+
+    `run.quota_share.…` counts what all who share the limit were charged while the run asked.
+    """
+    waits = {f"run.wait_seconds.{cause}": round(metrics.wait_seconds.get(cause, 0.0), 3) for cause in WAITS}
+    shares = {
+        f"run.quota_share.{limit.rpartition('/')[2].replace(' ', '.')}": round(use.share, 4)
+        for limit, use in metrics.quota.items()
+    }
+    return {
+        **waits,
+        **shares,
+        "run.rate_limited": metrics.rate_limited,
+        "run.retried": metrics.retried,
+        "run.latency_seconds_mean": round(metrics.latency_seconds.mean, 3),
     }
 
 

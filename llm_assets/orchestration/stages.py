@@ -20,10 +20,10 @@ from llm_assets.insights.prompts import Extractor
 from llm_assets.llm.models import ClientConfig
 from llm_assets.llm.requests import Outcome
 from llm_assets.llm.stream import stream
-from llm_assets.orchestration.calls import Call, Finished, ask_all, raise_if_mendable
+from llm_assets.orchestration.calls import AllFinished, Call, ask_all, raise_if_mendable
 from llm_assets.orchestration.checks import check_row_per_recording, check_usable_rows
 from llm_assets.orchestration.event_loop import run_coroutine
-from llm_assets.orchestration.metadata import call_metadata, row_metadata
+from llm_assets.orchestration.metadata import call_metadata, row_metadata, run_metadata
 from llm_assets.orchestration.partitions import partition_dates, partition_key
 from llm_assets.orchestration.progress import ProgressReporter
 from llm_assets.orchestration.rows import (
@@ -115,9 +115,9 @@ def make_transcripts(
     stage = TranscriptionStage(root, TranscriptionOptions(), chunk_limits(openai.client_config()))
     in_flight = min(RECORDINGS_IN_FLIGHT, openai.max_concurrency)
     finished = ask_all(context, openai, items, stage.ask, concurrency=in_flight)
-    raise_if_mendable("transcripts", finished, lambda transcript: transcript.status)
+    raise_if_mendable("transcripts", finished.items, lambda transcript: transcript.status)
     to_row = partial(transcript_row, run_id=context.run.run_id)
-    rows = [to_row(each.day, each.result, each.outcomes) for each in finished]
+    rows = [to_row(each.day, each.result, each.outcomes) for each in finished.items]
     return _result(context, frame_of(TRANSCRIPTS, rows), recordings, finished)
 
 
@@ -142,9 +142,9 @@ def make_insights(
         return await extract(transcript, extractor, call)
 
     finished = ask_all(context, openai, items, ask, concurrency=openai.max_concurrency)
-    raise_if_mendable("insights", finished, lambda insight: insight.status)
+    raise_if_mendable("insights", finished.items, lambda insight: insight.status)
     to_row = partial(insight_row, run_id=context.run.run_id)
-    rows = [to_row(each.day, each.result, each.outcomes) for each in finished]
+    rows = [to_row(each.day, each.result, each.outcomes) for each in finished.items]
     return _result(context, frame_of(table, rows), transcripts, finished)
 
 
@@ -152,11 +152,12 @@ def _result(
     context: dg.AssetExecutionContext,
     frame: DataFrame,
     upstream: DataFrame,
-    finished: Sequence[Finished[Any]],
+    finished: AllFinished[Any],
 ) -> dg.MaterializeResult[DataFrame]:
+    of_the_run = run_metadata(finished.metrics) if finished.metrics else {}
     for day in partition_dates(context.partition_keys):
-        calls = [outcome for each in finished if each.day == day for outcome in each.outcomes]
-        _report(context, day, frame, call_metadata(calls))
+        calls = [outcome for each in finished.items if each.day == day for outcome in each.outcomes]
+        _report(context, day, frame, call_metadata(calls) | of_the_run)
     checks = [check_usable_rows(frame), check_row_per_recording(frame, upstream)]
     return dg.MaterializeResult(value=frame, check_results=checks)
 

@@ -153,6 +153,21 @@ async def test_the_audit_knows_the_ideal_time(emulated: Any, clock: StillClock) 
         assert client.emulator.ideal_seconds == pytest.approx(6)
 
 
+async def test_the_time_to_the_last_admission(emulated: Any, clock: StillClock) -> None:
+    """Admitted at 0 and at 4 s, refused at 9 s, three seconds an answer: the last admission was at 4 s."""
+    limits, latency = {"requests_per_minute": 2}, {"mean_seconds": 3}
+    async with emulated(clock, limits=limits, latency=latency) as client:
+        assert client.emulator.audit.admission_seconds == 0
+        statuses: list[int] = []
+        for pause in (1, 2, 0):
+            statuses.append((await client.chat()).status)
+            clock.seconds += pause
+        audit = (await client.get("/emulator/audit")).body
+    assert statuses == [200, 200, 429]
+    assert audit["admission_seconds"] == pytest.approx(4)
+    assert audit["wall_seconds"] == pytest.approx(9)
+
+
 async def test_reset_forgets_and_refills(emulated: Any, clock: StillClock) -> None:
     """A fresh audit and full buckets, with the limits that hold now."""
     async with emulated(clock, limits={"requests_per_minute": 5}) as client:

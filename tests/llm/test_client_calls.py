@@ -324,3 +324,31 @@ async def test_a_missing_key_is_one_clear_error() -> None:
     with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
         async with LLMClient(ClientConfig(chat=("gpt-6-luna",))):  # type: ignore[arg-type]
             pass
+
+
+async def test_the_snapshot_counts_what_happened() -> None:
+    """Started, refused, retried, fallbacks by reason, waits by cause, latency and the share of each limit."""
+
+    def script(request: dict[str, Any], number: int) -> Any:
+        if request["model"] == "gpt-6.1-sol":
+            return error(429, "rate_limit_exceeded", kind="requests") if number == 1 else error(500, "broken")
+        return answer(model=request["model"])
+
+    limits = {"gpt-6-luna": {"requests_per_minute": 6000}}
+    async with scripted_server(script) as server:
+        server.headers = {"retry-after-ms": "20"}
+        chain = config(server.base_url, "gpt-6.1-sol", "gpt-6-luna", limits=limits)
+        async with LLMClient(chain) as client:
+            await client.call(ask())
+            await client.call(ask())
+    snapshot = client.metrics.snapshot()
+    assert (snapshot.started, snapshot.calls, snapshot.in_flight) == (2, 2, 0)
+    assert (snapshot.rate_limited, snapshot.retried, snapshot.journal_hits) == (1, 4, 1)
+    assert snapshot.fallbacks_by_reason == {"server_failed": 2}
+    assert snapshot.wait_seconds["limit"] >= 0.02
+    assert snapshot.wait_seconds["retry"] > 0
+    assert snapshot.latency_seconds.count == 1
+    assert snapshot.call_wait_seconds.count == 2
+    (use,) = [use for limit, use in snapshot.quota.items() if limit.endswith("luna requests_per_minute")]
+    assert use.charged == 1
+    assert 0 < use.share <= 1

@@ -13,9 +13,9 @@ import pytest
 from llm_assets.clock import SystemClock
 from llm_assets.errors import StateUnavailable
 from llm_assets.llm.budget import Budget
-from llm_assets.llm.ledger import Spending
 from llm_assets.llm.databases.sql import SqlDatabase
 from llm_assets.llm.databases.sqlite import SqliteDatabase
+from llm_assets.llm.ledger import Spending
 from llm_assets.llm.models import BudgetConfig, Limits
 from llm_assets.llm.pools import Client, Return, Want, exchange
 from llm_assets.llm.quota.base import QuotaStore
