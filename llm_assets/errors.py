@@ -11,6 +11,7 @@
     │   ├── WarehouseMissing          nothing has been written yet
     │   └── TableMismatch             the table on disk and the rows do not fit together
     ├── StateUnavailable              the shared state (limits, budget, journal) cannot be reached
+    │   └── StateMissing              there is none yet
     ├── RunStopped                    going on is pointless or forbidden; what was paid for is kept
     │   ├── BudgetExceeded
     │   ├── QuotaExhausted            the account has no credit: waiting never helps
@@ -84,6 +85,10 @@ class TableMismatch(WarehouseError):
 
 class StateUnavailable(LLMAssetsError):
     """The shared state could not be reached within the time allowed."""
+
+
+class StateMissing(StateUnavailable):
+    """There is no state yet."""
 
 
 class RunStopped(LLMAssetsError):

@@ -33,6 +33,9 @@ COMMANDS = {
     "emulator": LazyCommand(
         "llm_assets.cli.emulator", "emulator_command", "Serve a local stand-in for OpenAI's API."
     ),
+    "journal": LazyCommand(
+        "llm_assets.cli.journal", "journal_command", "Show or prune the answers that are kept."
+    ),
     "sql": LazyCommand("llm_assets.cli.sql", "sql_command", "Query the tables, read-only."),
     "version": LazyCommand("llm_assets.cli.main", "version_command", "Print the version."),
 }

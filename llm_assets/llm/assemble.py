@@ -13,8 +13,7 @@ from llm_assets.errors import ConfigurationError
 from llm_assets.llm.budget import Budget
 from llm_assets.llm.caller import Link, Services
 from llm_assets.llm.chain import ModelChain
-from llm_assets.llm.databases.sql import SqlDatabase
-from llm_assets.llm.databases.sqlite import SqliteDatabase
+from llm_assets.llm.databases.select import make_database
 from llm_assets.llm.journal import Journal
 from llm_assets.llm.limits import Limiter
 from llm_assets.llm.metrics import Metrics
@@ -26,7 +25,7 @@ from llm_assets.llm.quota.database import DatabaseQuota
 from llm_assets.llm.quota.memory import MemoryQuota
 from llm_assets.llm.quota.redis import RedisQuota
 from llm_assets.llm.requests import Endpoint
-from llm_assets.llm.state import Database, State
+from llm_assets.llm.state import State
 from llm_assets.llm.tokens import TokenCounter
 from llm_assets.llm.transport import Transport, is_loopback
 
@@ -48,7 +47,7 @@ async def open_services(
     """
     owner = uuid.uuid4().hex
     async with AsyncExitStack() as stack:
-        state = stack.enter_context(State(_database(config)))
+        state = stack.enter_context(State(make_database(config.state)))
         store = _store(config, state, clock, stack)
         limiter = Limiter(store, Client(id=owner, priority=priority), headroom=config.headroom)
         metrics.quota = limiter.used
@@ -114,12 +113,6 @@ def server_name(base_url: str) -> str:
         named_by_path = path not in ("", "/v1")
         return f"localhost{path}" if named_by_path else f"localhost:{parts.port}{path}"
     return f"{parts.netloc.rpartition('@')[2]}{path}"
-
-
-def _database(config: ClientConfig) -> Database:
-    if config.state is None:
-        return SqliteDatabase(":memory:")
-    return SqlDatabase(config.state) if "://" in config.state else SqliteDatabase(config.state)
 
 
 def _store(config: ClientConfig, state: State, clock: Clock, stack: AsyncExitStack) -> QuotaStore:

@@ -20,7 +20,8 @@ from llm_assets.errors import CallFailed, ConnectionFailed, Overloaded, PriceUnk
 from llm_assets.llm.buckets import Kind
 from llm_assets.llm.budget import Budget
 from llm_assets.llm.concurrency import Window
-from llm_assets.llm.journal import AskedElsewhere, Entry, Journal
+from llm_assets.llm.journal import AskedElsewhere, Journal
+from llm_assets.llm.journal_entry import Entry
 from llm_assets.llm.ledger import NOTHING, Reservation, Spending
 from llm_assets.llm.limits import Limiter
 from llm_assets.llm.metrics import Metrics

@@ -10,68 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
 
+from llm_assets.llm.journal_entry import Entry, dump_entry, load_entry
 from llm_assets.llm.models import ModelConfig
-from llm_assets.llm.providers.wire import encode_plain
 from llm_assets.llm.remembered import Remembered
-from llm_assets.llm.requests import (
-    Answer,
-    AnswerSegment,
-    ChatRequest,
-    Endpoint,
-    OutputSchema,
-    Request,
-    TranscriptionRequest,
-)
+from llm_assets.llm.requests import ChatRequest, Endpoint, OutputSchema, Request, TranscriptionRequest
 from llm_assets.llm.state import State, Transaction
-from llm_assets.usage import Usage
 
 _KEY_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One answer as it was paid for. `model` is the name that was asked, the answer has the snapshot."""
-
-    provider: str
-    endpoint: Endpoint
-    model: str
-    answer: Answer
-    cost_usd: Decimal | None
-    latency_seconds: float
-    finished_at: datetime
-    subject: str | None = None
-    fallback_reason: str | None = None
-    request_id: str | None = None
-    run_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """A request that was sent and whose answer is not in the journal. `is_alive`: it may still come."""
-
-    endpoint: Endpoint
-    provider: str
-    model: str
-    run_id: str
-    started_at: datetime
-    is_alive: bool
-
-
-@dataclass(frozen=True, slots=True)
-class JournalSize:
-    """What the journal holds. `bytes` counts the entries, not the file."""
-
-    entries: int
-    hits: int
-    bytes: int
-    intents: int
-    oldest: datetime | None
 
 
 class AskedElsewhere(Exception):
@@ -247,6 +195,7 @@ class Journal:
             "provider": entry.provider,
             "model": entry.model,
             "run_id": entry.run_id,
+            "cost_usd": None if entry.cost_usd is None else float(entry.cost_usd),
             "entry": dump_entry(entry),
             "created_at": entry.finished_at.timestamp(),
         }
@@ -261,38 +210,6 @@ class Journal:
         """The request failed without an answer: nothing was billed, nothing is open."""
         values = {"key": key, "owner": self._owner}
         await self._state.run(lambda transaction: transaction.execute(_WITHDRAW, values).rowcount)
-
-    async def size(self) -> JournalSize:
-        """How much the journal holds and how often it was of use."""
-
-        def operation(transaction: Transaction) -> JournalSize:
-            entries, hits, size, oldest = transaction.execute(_SIZE).fetchone()
-            (intents,) = transaction.execute("SELECT count(*) FROM intents").fetchone()
-            return JournalSize(
-                entries, int(hits), int(size), intents, None if oldest is None else _time(oldest)
-            )
-
-        return await self._state.run(operation)
-
-    async def open_intents(self) -> list[Intent]:
-        """What was sent and has no answer, oldest first. If its process is gone it may have been billed."""
-
-        def operation(transaction: Transaction) -> list[Intent]:
-            rows = transaction.execute(_INTENTS, {"now": transaction.now()}).fetchall()
-            return [Intent(row[0], row[1], row[2], row[3], _time(row[4]), bool(row[5])) for row in rows]
-
-        return await self._state.run(operation)
-
-    async def prune(self, before: datetime) -> int:
-        """Forget answers and intents older than `before`; returns how many answers. They cost again."""
-        values = {"before": before.timestamp()}
-
-        def operation(transaction: Transaction) -> int:
-            transaction.execute("DELETE FROM intents WHERE started_at < :before", values)
-            transaction.execute("DELETE FROM clients WHERE alive_until < :before", values)
-            return transaction.execute("DELETE FROM answers WHERE created_at < :before", values).rowcount
-
-        return await self._state.run(operation, durable=True)
 
 
 _KEY_NAMES = [f"key{number}" for number in range(64)]
@@ -313,65 +230,14 @@ VALUES (:key, :owner, :endpoint, :provider, :model, :run_id, :now)
 ON CONFLICT (key, owner) DO UPDATE SET started_at = excluded.started_at
 """
 _RECORD = """
-INSERT INTO answers (key, subject, endpoint, provider, model, run_id, entry, created_at, hits)
-VALUES (:key, :subject, :endpoint, :provider, :model, :run_id, :entry, :created_at, 0)
+INSERT INTO answers (key, subject, endpoint, provider, model, run_id, cost_usd, entry, created_at, hits)
+VALUES (:key, :subject, :endpoint, :provider, :model, :run_id, :cost_usd, :entry, :created_at, 0)
 ON CONFLICT (key) DO NOTHING
 """
 _LATEST = "SELECT entry, created_at FROM answers WHERE subject = :subject ORDER BY created_at DESC LIMIT 1"
 _WITHDRAW = "DELETE FROM intents WHERE key = :key AND owner = :owner"
-_SIZE = """
-SELECT count(*), coalesce(sum(hits), 0), coalesce(sum(length(entry)), 0), min(created_at) FROM answers
-"""
-_INTENTS = """
-SELECT endpoint, provider, model, run_id, started_at,
-       EXISTS (SELECT 1 FROM clients WHERE clients.owner = intents.owner AND alive_until > :now)
-FROM intents ORDER BY started_at
-"""
 
 
 def _subject_at(server: str, subject: str) -> str:
     """Subjects of different servers are apart: an emulator's answer must never pass for a model's."""
     return f"{server}\n{subject}"
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def dump_entry(entry: Entry) -> str:
-    """JSON text that `load_entry` reads back."""
-    answer = entry.answer
-    values: dict[str, Any] = {
-        "provider": entry.provider,
-        "endpoint": entry.endpoint,
-        "model": entry.model,
-        "cost_usd": None if entry.cost_usd is None else str(entry.cost_usd),
-        "latency_seconds": entry.latency_seconds,
-        "finished_at": entry.finished_at.timestamp(),
-        "subject": entry.subject,
-        "fallback_reason": entry.fallback_reason,
-        "request_id": entry.request_id,
-        "run_id": entry.run_id,
-        "answer": {
-            "text": answer.text,
-            "usage": {name: getattr(answer.usage, name) for name in Usage.__slots__},
-            "model": answer.model,
-            "finish_reason": answer.finish_reason,
-            "refusal": answer.refusal,
-            "language": answer.language,
-            "duration_seconds": answer.duration_seconds,
-            "segments": [asdict(segment) for segment in answer.segments],
-            "service_tier": answer.service_tier,
-        },
-    }
-    return encode_plain(values).decode()
-
-
-def load_entry(text: str) -> Entry:
-    values = json.loads(text)
-    given = values.pop("answer")
-    given["usage"] = Usage(**given["usage"])
-    given["segments"] = tuple(AnswerSegment(**segment) for segment in given["segments"])
-    values["finished_at"] = _time(values["finished_at"])
-    values["cost_usd"] = None if values["cost_usd"] is None else Decimal(values["cost_usd"])
-    return Entry(answer=Answer(**given), **values)

@@ -42,15 +42,26 @@ class Transaction(Protocol):
 
 
 class Database(Protocol):
-    """A database that holds the state, used by one thread. `Busy` errors are worth trying again."""
+    """A database that holds the state, used by one thread."""
 
     name: str
 
     @property
-    def busy_errors(self) -> tuple[type[Exception], ...]: ...
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What it raises, as against what an operation raises."""
+        ...
+
+    def is_passing(self, error: Exception) -> bool:
+        """Whether it is worth trying again: the database is held by another process, or was out of reach."""
+        ...
+
     def open(self) -> None: ...
     def transaction(self, *, durable: bool) -> AbstractContextManager[Transaction]: ...
     def close(self) -> None: ...
+
+
+class _OutOfReach(StateUnavailable):
+    """For every operation, whatever it is."""
 
 
 @dataclass(slots=True)
@@ -117,24 +128,27 @@ class State:
     def _work(self) -> None:
         while (batch := self._batches.get()) is not None:
             error = self._commit_with_patience(batch)
-            if error is None or isinstance(error, StateUnavailable) or len(batch) == 1:
+            if error is None or isinstance(error, _OutOfReach) or len(batch) == 1:
                 outcomes = [error] * len(batch)
             else:  # one operation is at fault: commit the others without it
                 outcomes = [self._commit_with_patience([job]) for job in batch]
             self._wake(batch, outcomes)
 
     def _commit_with_patience(self, batch: list[_Job]) -> Exception | None:
-        """Commit the batch, trying again while the database is busy; the error that remains, if any."""
-        give_up_at = time.monotonic() + self._patience_seconds
+        """Commit the batch, trying again while the database is out of reach; the error that remains."""
+        database, give_up_at = self._database, time.monotonic() + self._patience_seconds
         durable = any(job.durable for job in batch)
         while True:
             try:
-                with self._database.transaction(durable=durable) as transaction:
+                with database.transaction(durable=durable) as transaction:
                     for job in batch:
                         job.result = job.operation(transaction)
-            except self._database.busy_errors as error:
+            except database.errors as error:
+                message = f"{database.name} cannot be used: {_first_line(error)}"
+                if not database.is_passing(error):
+                    return StateUnavailable(message)
                 if time.monotonic() >= give_up_at:
-                    return StateUnavailable(f"{self._database.name} cannot be used: {_first_line(error)}")
+                    return _OutOfReach(message)
                 time.sleep(_RETRY_EVERY_SECONDS)
             except Exception as error:  # an operation's own fault, for whoever handed it in
                 return error

@@ -18,7 +18,8 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS answers ("
     "id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key BYTEA NOT NULL, subject TEXT, "
     "endpoint TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, run_id TEXT NOT NULL, "
-    "entry TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL, hits BIGINT NOT NULL)",
+    "cost_usd DOUBLE PRECISION, entry TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL, "
+    "hits BIGINT NOT NULL)",
     "CREATE UNIQUE INDEX IF NOT EXISTS answers_key ON answers (key)",
     "CREATE INDEX IF NOT EXISTS answers_subject ON answers (subject, created_at) WHERE subject IS NOT NULL",
     "CREATE TABLE IF NOT EXISTS intents ("
@@ -39,7 +40,7 @@ class SqlDatabase:
         """Raises MissingExtra without a driver, ConfigurationError when the URL is none for Postgres."""
         try:
             from sqlalchemy import create_engine, make_url
-            from sqlalchemy.exc import ArgumentError, DBAPIError
+            from sqlalchemy.exc import ArgumentError, SQLAlchemyError
         except ImportError:
             raise MissingExtra("State in a database server", "postgres") from None
         try:
@@ -59,8 +60,13 @@ class SqlDatabase:
         except ImportError:
             raise MissingExtra("State in Postgres", "postgres") from None
         self.name = f"the state in {parsed.render_as_string(hide_password=True)}"
-        self.busy_errors: tuple[type[Exception], ...] = (DBAPIError,)
+        self.errors: tuple[type[Exception], ...] = (SQLAlchemyError,)
         self._connection: Connection | None = None
+
+    def is_passing(self, error: Exception) -> bool:
+        from sqlalchemy.exc import InterfaceError, OperationalError
+
+        return isinstance(error, OperationalError | InterfaceError)
 
     def open(self) -> None:
         """Raises StateUnavailable when the server cannot be reached or used."""

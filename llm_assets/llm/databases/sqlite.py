@@ -15,10 +15,11 @@ from llm_assets.llm.state import Rows
 # Answers lie in the order they came. In the order of their keys, which are hashes, each would rewrite
 # another page of the file: three times the time.
 _SCHEMA = """
+PRAGMA user_version = 1;
 CREATE TABLE IF NOT EXISTS quota (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS answers (
     id INTEGER PRIMARY KEY, key BLOB NOT NULL, subject TEXT, endpoint TEXT NOT NULL, provider TEXT NOT NULL,
-    model TEXT NOT NULL, run_id TEXT NOT NULL, entry TEXT NOT NULL, created_at REAL NOT NULL,
+    model TEXT NOT NULL, run_id TEXT NOT NULL, cost_usd REAL, entry TEXT NOT NULL, created_at REAL NOT NULL,
     hits INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS answers_key ON answers (key);
@@ -29,13 +30,15 @@ CREATE TABLE IF NOT EXISTS intents (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS clients (owner TEXT PRIMARY KEY, alive_until REAL NOT NULL) WITHOUT ROWID;
 """
+_VERSION = 1
+_PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
 _NOTHING: Mapping[str, Any] = {}
 
 
 class SqliteDatabase:
     """A file, or `:memory:`. A file that another process holds is waited for inside SQLite itself."""
 
-    busy_errors: tuple[type[Exception], ...] = (sqlite3.OperationalError,)
+    errors: tuple[type[Exception], ...] = (sqlite3.Error,)
 
     def __init__(self, path: str, *, busy_seconds: float = 5.0) -> None:
         self.name = f"the state file {path}"
@@ -44,8 +47,12 @@ class SqliteDatabase:
         self._connection: sqlite3.Connection | None = None
         self._synchronous = ""
 
+    def is_passing(self, error: Exception) -> bool:
+        code = getattr(error, "sqlite_errorcode", None)
+        return code is not None and code & 0xFF in _PASSING  # the lower byte of an extended code is the kind
+
     def open(self) -> None:
-        """Raises StateUnavailable when there can be no such file."""
+        """Raises StateUnavailable when there can be no such file, or a newer version has written it."""
         try:
             if self._path != ":memory:":
                 Path(self._path).parent.mkdir(parents=True, exist_ok=True)
@@ -53,6 +60,10 @@ class SqliteDatabase:
                 self._path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
             )
             connection.execute("PRAGMA journal_mode = WAL")
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version > _VERSION:
+                connection.close()
+                raise StateUnavailable(f"{self.name} was written by a newer version of llm-assets; upgrade")
             connection.executescript(_SCHEMA)
         except (sqlite3.Error, OSError) as error:
             raise StateUnavailable(f"{self.name} cannot be opened: {error}") from error

@@ -1,0 +1,17 @@
+"""Which database a state is: a file's path, or the URL of a server."""
+
+from __future__ import annotations
+
+from llm_assets.llm.databases.sql import SqlDatabase
+from llm_assets.llm.databases.sqlite import SqliteDatabase
+from llm_assets.llm.state import Database
+
+
+def make_database(state: str | None) -> Database:
+    """Not opened yet. None is a state that ends with the process.
+
+    Raises ConfigurationError for a URL that is none, MissingExtra without its driver.
+    """
+    if state is None:
+        return SqliteDatabase(":memory:")
+    return SqlDatabase(state) if "://" in state else SqliteDatabase(state)
