@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from llm_assets.insights.call_insights import CallInsights
     from llm_assets.insights.prompts import Extractor
     from llm_assets.llm.client import LLMClient
+    from llm_assets.llm.metrics import MetricsSnapshot
     from llm_assets.llm.models import ClientConfig, ModelConfig
     from llm_assets.llm.requests import ChatRequest, Message, Outcome, OutputSchema, TranscriptionRequest
+    from llm_assets.llm.stopping import stop_on_sigterm
     from llm_assets.orchestration.assets import build_audio_insights_assets
     from llm_assets.orchestration.io_manager import DuckDBFrameIOManager
     from llm_assets.orchestration.resource import OpenAIResource
@@ -27,12 +29,14 @@ _HOMES = {
     "Extractor": "insights.prompts",
     "LLMClient": "llm.client",
     "Message": "llm.requests",
+    "MetricsSnapshot": "llm.metrics",
     "ModelConfig": "llm.models",
     "OpenAIResource": "orchestration.resource",
     "Outcome": "llm.requests",
     "OutputSchema": "llm.requests",
     "TranscriptionRequest": "llm.requests",
     "build_audio_insights_assets": "orchestration.assets",
+    "stop_on_sigterm": "llm.stopping",
 }
 
 __all__ = [
@@ -43,12 +47,14 @@ __all__ = [
     "Extractor",
     "LLMClient",
     "Message",
+    "MetricsSnapshot",
     "ModelConfig",
     "OpenAIResource",
     "Outcome",
     "OutputSchema",
     "TranscriptionRequest",
     "build_audio_insights_assets",
+    "stop_on_sigterm",
 ]
 
 

@@ -24,7 +24,7 @@ _CONFIRMED_FOR_SECONDS = 60.0
 _LEAST_SHARE = 0.02
 _DRIFT_WINDOW_SECONDS = 2.0
 # What was sent within this time may not have reached the server yet, or in another order.
-_TRANSIT_SECONDS = 0.25
+_TRANSIT_SECONDS = 0.1
 _MOST_MARGIN_SHARE = 0.02
 
 
@@ -129,7 +129,7 @@ def take(bucket: Bucket, amount: float, now: float) -> Sent:
 
 
 def give_back(bucket: Bucket, amount: float) -> None:
-    """Undo a charge whose request was never sent."""
+    """Undo a charge, or the part of it that was too much; a negative amount was too little."""
     bucket.level = min(bucket.capacity, bucket.level + amount)
     bucket.sent -= amount
 

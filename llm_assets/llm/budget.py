@@ -119,8 +119,8 @@ class Budget:
     async def require(self, worst: Spending) -> None:
         """Raise BudgetExceeded when what is already spent leaves too little for `worst`. Holds nothing.
 
-        Asks the ledger only when what it said last leaves too little: what is spent never becomes less
-        within a day, but another day has another account.
+        Asks the ledger only when what it said last leaves too little. What is spent seldom becomes less (when
+        a process that seemed dead comes back), and then the next call finds out.
         """
         caps = self._current_caps()
         if any(cap.of(self._spent.get(cap.account, NOTHING)) + cap.of(worst) > cap.most for cap in caps):
@@ -158,7 +158,7 @@ class Budget:
         self._stop_timer()
         self._settled.extend(self._spare.give_back_unused())
         if self._settled or self._held or self._spare.accounts:
-            await self._transact((), (), None, NOTHING)
+            await asyncio.shield(self._in_background(self._transact((), (), None, NOTHING)))
         if self._spare.accounts:
             self._flush_soon()
 
@@ -243,7 +243,7 @@ class Budget:
         asked_at = self._now()
         try:
             answer = await self._store.transact(_KEY, operation)
-        except BaseException:
+        except Exception:  # and not when cancelled: then the store may still book it
             self._settled = settled + self._settled
             raise
         self._booked_at = asked_at

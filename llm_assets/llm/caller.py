@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -286,6 +286,9 @@ async def _exchange(services: Services, call: Call, grant: Grant, reservation: R
             raise error
         assert answer is not None
         services.answered = True
+        tokens = call.link.provider.settled_tokens(answer.usage)
+        if tokens is not None:
+            returned = replace(returned, tokens=tokens)
         entry = _entry(services, call, answer)
         await services.journal.record(call.key, entry, call.link.server)
         spent = Spending.of(entry.cost_usd or Decimal(0), answer.usage.total_tokens)

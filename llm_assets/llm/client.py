@@ -8,6 +8,7 @@ work.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
@@ -18,7 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from llm_assets.clock import Clock, SystemClock
-from llm_assets.errors import CallFailed, ConfigurationError, RunStopped
+from llm_assets.errors import CallFailed, ConfigurationError, RunStopped, StateUnavailable
 from llm_assets.llm.assemble import make_chains, open_services
 from llm_assets.llm.caller import Found, Services, Tally
 from llm_assets.llm.chain import ModelChain
@@ -29,17 +30,18 @@ from llm_assets.llm.stream import stream
 from llm_assets.llm.tokens import TokenCounter
 
 _LOG = logging.getLogger(__name__)
-# What is being paid for is worth waiting for; a person who pressed Ctrl-C waits for less.
-_DRAIN_SECONDS = 30.0
-_DRAIN_CANCELLED_SECONDS = 1.5
 _SIGN_OF_LIFE_SECONDS = 20.0
+# A wait that is over before anybody wonders needs no words.
+_SILENT_DRAIN_SECONDS = 5.0
 
 
 class LLMClient:
     """Calls to language and transcription models. An async context manager.
 
     `run_id` names the run whose budget counts. Calls of a client with a higher `priority` go first among
-    all clients that share a quota.
+    all clients that share a quota. `drain_seconds` is how long closing waits for answers that are on their
+    way and so are being paid for, also when the reason is a cancellation; a second cancellation (Ctrl-C
+    pressed again) gives them up.
     """
 
     def __init__(
@@ -48,12 +50,14 @@ class LLMClient:
         *,
         run_id: str = "",
         priority: int = 0,
+        drain_seconds: float = 30.0,
         clock: Clock | None = None,
         warn: Callable[[str], None] = _LOG.warning,
     ) -> None:
         self._config = config
         self._run_id = run_id or uuid.uuid4().hex
         self._priority = priority
+        self._drain_seconds = drain_seconds
         self._clock = clock or SystemClock()
         self._warn = warn
         self._stack = AsyncExitStack()
@@ -86,8 +90,7 @@ class LLMClient:
         try:
             if self._services is not None and self._services.under_way:
                 by_cancellation = kind is not None and not issubclass(kind, Exception)
-                seconds = _DRAIN_CANCELLED_SECONDS if by_cancellation else _DRAIN_SECONDS
-                await _drain(self._services.under_way, seconds)
+                await self._drain(self._services.under_way, say_so=by_cancellation)
         finally:
             await self._stack.aclose()
 
@@ -162,21 +165,30 @@ class LLMClient:
             del self._asking[first]
 
     async def _beat(self) -> None:
-        """Keep what this client has reserved while its calls take long."""
+        """Keep what this client has reserved, and what it has sent, while its calls take long."""
         assert self._services is not None
         while True:
             await asyncio.sleep(_SIGN_OF_LIFE_SECONDS)
-            await self._services.budget.flush()
-            await self._services.journal.show_alive()
+            # A store that is gone is noticed by the calls that need it; the next beat tries again.
+            with contextlib.suppress(StateUnavailable):
+                await self._services.journal.show_alive()
+                await self._services.budget.flush()
 
-
-async def _drain(under_way: set[asyncio.Task[None]], seconds: float) -> None:
-    """Let exchanges that were sent finish and reach the journal; cancel those that take too long."""
-    _, late = await asyncio.wait(set(under_way), timeout=seconds)
-    for task in late:
-        task.cancel()
-    if late:
-        await asyncio.wait(late)
+    async def _drain(self, under_way: set[asyncio.Task[None]], *, say_so: bool) -> None:
+        """Let exchanges that were sent finish and reach the journal; cancel those that take too long."""
+        if say_so and self._drain_seconds > _SILENT_DRAIN_SECONDS:
+            self._warn(
+                f"waiting up to {self._drain_seconds:.0f} s for {len(under_way)} answers on their way, which "
+                "may be billed; interrupt again to give them up"
+            )
+        late = set(under_way)
+        try:
+            _, late = await asyncio.wait(late, timeout=self._drain_seconds)
+        finally:
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
 
 
 def _answered(request: Request, found: Found, tally: Tally, finished_at: float) -> Outcome:

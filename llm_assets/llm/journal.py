@@ -97,6 +97,7 @@ class Journal:
         self._lease_seconds = lease_seconds
 
     async def __aenter__(self) -> Self:
+        self._state.show_alive(self._owner)
         await self.show_alive()
         return self
 
@@ -161,11 +162,10 @@ class Journal:
         }
 
         def operation(transaction: Transaction) -> tuple[str | None, bool]:
-            values["now"] = transaction.now()
-            entry, others = transaction.execute(_LOOK, values).fetchone()
-            if entry is None and not others:
+            entry, is_asked_elsewhere = _look(transaction, values)
+            if entry is None and not is_asked_elsewhere:
                 transaction.execute(_INTEND, values)
-            return entry, bool(others)
+            return entry, is_asked_elsewhere
 
         text, is_asked_elsewhere = await self._state.run(operation)
         if text is not None:
@@ -179,9 +179,8 @@ class Journal:
         values: dict[str, Any] = {"key": key, "owner": self._owner}
 
         def operation(transaction: Transaction) -> bool:
-            values["now"] = transaction.now()
-            entry, others = transaction.execute(_LOOK, values).fetchone()
-            return entry is None and bool(others)
+            entry, is_asked_elsewhere = _look(transaction, values)
+            return entry is None and is_asked_elsewhere
 
         return await self._state.run(operation)
 
@@ -212,6 +211,16 @@ class Journal:
         await self._state.run(lambda transaction: transaction.execute(_WITHDRAW, values).rowcount)
 
 
+def _look(transaction: Transaction, values: dict[str, Any]) -> tuple[str | None, bool]:
+    """The entry, if there is one, and whether a client that lives has sent the same request."""
+    values["now"] = transaction.now()
+    while True:
+        entry, other = transaction.execute(_LOOK, values).fetchone()
+        if other is None or not transaction.is_gone(other):
+            return entry, other is not None
+        transaction.execute(_LEAVE, {"owner": other})
+
+
 _KEY_NAMES = [f"key{number}" for number in range(64)]
 _LEAVE = "DELETE FROM clients WHERE owner = :owner"
 _SHOW_ALIVE = """
@@ -221,7 +230,7 @@ ON CONFLICT (owner) DO UPDATE SET alive_until = excluded.alive_until
 _HIT = "UPDATE answers SET hits = hits + 1 WHERE key = :key"
 _LOOK = """
 SELECT (SELECT entry FROM answers WHERE key = :key),
-       (SELECT count(*) FROM intents JOIN clients ON clients.owner = intents.owner
+       (SELECT min(intents.owner) FROM intents JOIN clients ON clients.owner = intents.owner
         WHERE intents.key = :key AND intents.owner <> :owner AND clients.alive_until > :now)
 """
 _INTEND = """

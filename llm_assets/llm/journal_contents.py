@@ -64,7 +64,8 @@ class JournalContents:
 
         def operation(transaction: Transaction) -> list[Intent]:
             rows = transaction.execute(_INTENTS, {"now": transaction.now()}).fetchall()
-            return [_intent(*row) for row in rows]
+            gone = {owner for owner in {row[-2] for row in rows} if transaction.is_gone(owner)}
+            return [_intent(*row[:-2], is_alive=row[-1] and row[-2] not in gone) for row in rows]
 
         return await self._state.run(operation)
 
@@ -112,7 +113,7 @@ def _model_size(
 
 
 def _intent(
-    endpoint: str, provider: str, model: str, run_id: str, started_at: float, is_alive: int
+    endpoint: str, provider: str, model: str, run_id: str, started_at: float, *, is_alive: bool
 ) -> Intent:
     return Intent(endpoint, provider, model, run_id, _time(started_at), bool(is_alive))
 
@@ -135,7 +136,7 @@ SELECT provider, model, endpoint, count(*), sum(hits), sum(length(entry)), coale
 FROM answers GROUP BY provider, model, endpoint ORDER BY 4 DESC, 2, 3
 """
 _INTENTS = """
-SELECT endpoint, provider, model, run_id, started_at,
+SELECT endpoint, provider, model, run_id, started_at, owner,
        EXISTS (SELECT 1 FROM clients WHERE clients.owner = intents.owner AND alive_until > :now)
 FROM intents ORDER BY started_at
 """

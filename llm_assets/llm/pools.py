@@ -64,6 +64,7 @@ class Return:
 
     `reports` holds what the headers said, by kind. `answered` is False where no answer came, so it
     tells nothing. `unsent` gives the charge back. `pause_seconds` keeps the whole pool waiting.
+    `tokens` is what the request was charged in the end, where that differs from the grant.
     `failed` counts towards the breaker. `cool_down_seconds` opens it if only failures came lately; it
     comes by itself, without a grant.
     """
@@ -75,6 +76,7 @@ class Return:
     reports: dict[Kind, DimensionReport] | None = None
     refused_kind: Kind | None = None
     pause_seconds: float = 0.0
+    tokens: float | None = None
     failed: str | None = None
     cool_down_seconds: float = 0.0
 
@@ -215,10 +217,18 @@ def _settle(state: State, buckets: dict[str, Bucket], item: Return, headroom: fl
     if item.failed is None and not item.refused:
         state["failures"] = 0
     state["seen"] = True
+    if item.tokens is not None:
+        _correct_charge(buckets, grant, item.tokens)
     if item.reports:
         for kind, report in item.reports.items():
             _observe_report(buckets, grant, kind, report, headroom, now)
     _observe_without_report(buckets, item, grant)
+
+
+def _correct_charge(buckets: dict[str, Bucket], grant: Grant, tokens: float) -> None:
+    for name, sent in grant.sent.items():
+        if _kind(name) == "tokens":
+            give_back(buckets[name], sent.amount - tokens)
 
 
 def _open_breaker(state: State, item: Return, now: float) -> None:

@@ -40,6 +40,10 @@ class Transaction(Protocol):
         """Seconds since the epoch, by the clock that all who share the state have in common."""
         ...
 
+    def is_gone(self, client: str) -> bool:
+        """Whether a client is known to be dead before its lease is over. False where that cannot be known."""
+        ...
+
 
 class Database(Protocol):
     """A database that holds the state, used by one thread."""
@@ -57,6 +61,10 @@ class Database(Protocol):
 
     def open(self) -> None: ...
     def transaction(self, *, durable: bool) -> AbstractContextManager[Transaction]: ...
+    def show_alive(self, client: str) -> None:
+        """Let others know, without a lease, as long as this process lives, where that can be done."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -92,6 +100,10 @@ class State:
         self._thread = threading.Thread(target=self._work, name="llm-assets-state", daemon=True)
         self._thread.start()
         return self
+
+    def show_alive(self, client: str) -> None:
+        """Let others know that `client` lives as long as this state is open; may touch the disk."""
+        self._database.show_alive(client)
 
     def __exit__(self, *_: object) -> None:
         """Everything already handed in is committed first."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# A run that is terminated has to end within seconds. Answers take longer, so some are given up.
+DRAIN_SECONDS = 1.5
 _SECRETS = ("api_key", "anthropic_api_key")
 
 
@@ -106,7 +108,13 @@ class OpenAIResource(dg.ConfigurableResource["OpenAIResource"]):
         """
         from llm_assets.llm.client import LLMClient
 
-        return LLMClient(self.client_config(), run_id=run_id, priority=priority, warn=warn)
+        return LLMClient(
+            self.client_config(),
+            run_id=run_id,
+            priority=priority,
+            drain_seconds=DRAIN_SECONDS,
+            warn=warn,
+        )
 
     def client_config(self) -> ClientConfig:
         """The configuration as the core takes it. Raises ConfigurationError."""

@@ -100,6 +100,12 @@ class SqlDatabase:
         assert self._connection is not None
         return cast("Rows", self._connection.execute(_text(statement), parameters))
 
+    def show_alive(self, client: str) -> None:
+        """The lease alone tells: a connection comes and goes without its client."""
+
+    def is_gone(self, client: str) -> bool:
+        return False
+
     def now(self) -> float:
         return float(self.execute("SELECT extract(epoch FROM clock_timestamp())").fetchone()[0])
 

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import BaseFileLock, FileLock, Timeout
+
 from llm_assets.errors import StateUnavailable
 from llm_assets.llm.state import Rows
 
@@ -46,6 +48,7 @@ class SqliteDatabase:
         self._busy_seconds = busy_seconds
         self._connection: sqlite3.Connection | None = None
         self._synchronous = ""
+        self._alive: BaseFileLock | None = None
 
     def is_passing(self, error: Exception) -> bool:
         code = getattr(error, "sqlite_errorcode", None)
@@ -70,6 +73,10 @@ class SqliteDatabase:
         self._connection = connection
 
     def close(self) -> None:
+        if self._alive is not None:
+            self._alive.release()
+            Path(self._alive.lock_file).unlink(missing_ok=True)
+            self._alive = None
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -94,6 +101,29 @@ class SqliteDatabase:
     def execute(self, statement: str, parameters: Mapping[str, Any] = _NOTHING) -> Rows:
         assert self._connection is not None
         return self._connection.execute(statement, parameters)
+
+    def show_alive(self, client: str) -> None:
+        """Hold a lock that the operating system takes back when the process ends, however it ends."""
+        if self._path == ":memory:":
+            return
+        self._alive = FileLock(self._lock_path(client))
+        self._alive.acquire(timeout=0)
+
+    def is_gone(self, client: str) -> bool:
+        path = self._lock_path(client)
+        if not path.exists():  # it is made before anybody hears of the client, and goes with it
+            return True
+        try:
+            with FileLock(path, timeout=0):
+                path.unlink(missing_ok=True)
+        except Timeout:
+            return False
+        return True
+
+    def _lock_path(self, client: str) -> Path:
+        folder = Path(f"{self._path}.clients")
+        folder.mkdir(exist_ok=True)
+        return folder / f"{client}.lock"
 
     def now(self) -> float:
         return time.time()

@@ -101,6 +101,10 @@ class AnthropicProvider:
         asked = sum(estimate_tokens(message.content) for message in request.messages)
         return asked + min(expected_output_tokens, limit)
 
+    def settled_tokens(self, usage: Usage) -> int:
+        """What was generated, and what was read: input from the cache does not count towards its limits."""
+        return usage.input_tokens - usage.cached_tokens + usage.output_tokens
+
 
 def _fixed_part(model: ModelConfig, schema: OutputSchema | None) -> bytes:
     own = own_parameters(model, _OURS)

@@ -13,6 +13,7 @@ from typing import Protocol
 from llm_assets.llm.models import ModelConfig
 from llm_assets.llm.requests import Answer, ChatRequest, Request
 from llm_assets.llm.transport import HttpRequest, HttpResponse
+from llm_assets.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +59,8 @@ class Provider(Protocol):
 
     def charged_tokens(self, request: ChatRequest, model: ModelConfig, expected_output_tokens: int) -> int:
         """What the provider's limiter takes from its token bucket when it admits the request."""
+        ...
+
+    def settled_tokens(self, usage: Usage) -> int | None:
+        """What the provider's limiter has taken in the end; None where the charge at admission stands."""
         ...

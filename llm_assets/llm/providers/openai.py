@@ -24,6 +24,7 @@ from llm_assets.llm.providers.parameters import output_limit
 from llm_assets.llm.providers.wire import decode_object
 from llm_assets.llm.requests import Answer, ChatRequest, Request
 from llm_assets.llm.transport import HttpRequest, HttpResponse
+from llm_assets.usage import Usage
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 
@@ -82,6 +83,9 @@ class OpenAIProvider:
         """
         estimate = -(-self._chat.characters(request) // CHARACTERS_PER_TOKEN)
         return max(output_limit(request, model) or 0, estimate)
+
+    def settled_tokens(self, usage: Usage) -> None:
+        """OpenAI gives nothing back: a request that answers less than it might have costs the same."""
 
     def _answer(self, data: dict[str, Any], request: Request, model: ModelConfig) -> Answer | None:
         if isinstance(request, ChatRequest):
