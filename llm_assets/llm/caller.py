@@ -16,7 +16,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from llm_assets.clock import Clock
-from llm_assets.errors import CallFailed, ConnectionFailed, Overloaded, PriceUnknown, RateLimited
+from llm_assets.errors import (
+    CallFailed,
+    ConnectionFailed,
+    Overloaded,
+    PriceUnknown,
+    RateLimited,
+    StateUnavailable,
+)
 from llm_assets.llm.buckets import Kind
 from llm_assets.llm.budget import Budget
 from llm_assets.llm.concurrency import Window
@@ -256,7 +263,7 @@ async def _exchange_into(
     reservation: Reservation | None,
 ) -> None:
     try:
-        found = await _exchange(services, call, grant, reservation)
+        found = await _exchange(services, call, grant, reservation, done)
     except asyncio.CancelledError:
         done.cancel()
         raise
@@ -268,7 +275,13 @@ async def _exchange_into(
             done.set_result(found)
 
 
-async def _exchange(services: Services, call: Call, grant: Grant, reservation: Reservation | None) -> Found:
+async def _exchange(
+    services: Services,
+    call: Call,
+    grant: Grant,
+    reservation: Reservation | None,
+    done: asyncio.Future[Found],
+) -> Found:
     """Send, keep the answer, and hand everything back with what became of it, whatever becomes of it."""
     returned = Return(grant=grant, answered=False, unsent=True)
     spent, overloaded = NOTHING, False
@@ -290,7 +303,7 @@ async def _exchange(services: Services, call: Call, grant: Grant, reservation: R
         if tokens is not None:
             returned = replace(returned, tokens=tokens)
         entry = _entry(services, call, answer)
-        await services.journal.record(call.key, entry, call.link.server)
+        await _keep(services, call, entry, done)
         spent = Spending.of(entry.cost_usd or Decimal(0), answer.usage.total_tokens)
         return Found(entry, from_journal=False)
     except CallFailed as error:
@@ -305,6 +318,19 @@ async def _exchange(services: Services, call: Call, grant: Grant, reservation: R
         services.limiter.settle(call.link.pool, returned)
         if reservation is not None:
             services.budget.settle(reservation, spent)
+
+
+async def _keep(services: Services, call: Call, entry: Entry, done: asyncio.Future[Found]) -> None:
+    """Put an answer into the journal. If that cannot be reached the run learns it, and this goes on trying.
+
+    It is paid for; the client gives it up only when it closes.
+    """
+    while True:
+        try:
+            return await services.journal.record(call.key, entry, call.link.server)
+        except StateUnavailable as error:
+            if not done.done():
+                done.set_exception(error)
 
 
 async def _send(services: Services, call: Call) -> HttpResponse:

@@ -189,6 +189,10 @@ class LLMClient:
                 task.cancel()
             if late:
                 await asyncio.wait(late)
+                self._warn(
+                    f"{len(late)} requests on their way were given up and may be billed; "
+                    "`llm-assets journal intents` lists them"
+                )
 
 
 def _answered(request: Request, found: Found, tally: Tally, finished_at: float) -> Outcome:

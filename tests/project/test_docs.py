@@ -59,6 +59,23 @@ async def test_the_example_without_dagster_runs(
     assert len(capsys.readouterr().out.strip().splitlines()) == 2
 
 
+async def test_the_examples_of_the_client_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """docs/client.md: the first example asks three questions once, the others can be made."""
+    monkeypatch.chdir(tmp_path)
+    asking, *others = python_examples(ROOT / "docs" / "client.md")
+    namespace: dict[str, object] = {"__name__": "example"}
+    exec(asking, namespace)
+    async with Emulator(EmulatorConfig()) as emulator:
+        for _ in range(2):
+            await namespace["main"](emulator.base_url)  # type: ignore[operator]
+        assert emulator.audit.served == 3
+    assert capsys.readouterr().out.count("3 of them from the journal") == 1
+    for example in others:
+        exec(example, {"__name__": "example"})
+
+
 def test_the_example_of_the_resource_is_valid() -> None:
     """The resource in docs/configuration.md can be made."""
     exec(python_examples(ROOT / "docs" / "configuration.md")[0], {})
