@@ -26,6 +26,8 @@ _DRIFT_WINDOW_SECONDS = 2.0
 # What was sent within this time may not have reached the server yet, or in another order.
 _TRANSIT_SECONDS = 0.1
 _MOST_MARGIN_SHARE = 0.02
+# What is left of the distance kept after a refusal when headers have told the level for another window.
+_MARGIN_KEPT = 0.7
 
 
 class Sent(NamedTuple):
@@ -201,6 +203,7 @@ def _learn_share(bucket: Bucket, now: float) -> None:
     nominal = bucket.capacity / bucket.period_seconds
     bucket.share = min(max(bucket.share + 0.5 * bucket.drift / (nominal * elapsed), _LEAST_SHARE), 1.0)
     bucket.drift, bucket.drift_since = 0.0, now
+    bucket.margin *= _MARGIN_KEPT
 
 
 def _follow_limit(bucket: Bucket, report: DimensionReport, headroom: float, now: float) -> None:

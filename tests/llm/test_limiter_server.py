@@ -151,4 +151,27 @@ def test_a_neighbour_on_the_same_key_is_shared_with() -> None:
         )
     )
     assert result.server.refused <= 0.02 * 800
-    assert (200 / 5) / result.seconds_to_last_admission > 0.95
+    assert (200 / 5) / result.seconds_to_last_admission > 0.975
+
+
+@dataclass
+class ConstantLatency(RateLimitedServer):
+    """Every answer takes `latency_seconds`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._random.expovariate = lambda rate: 1 / rate  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("headers_at", ["admission", "answer", None])
+def test_slow_answers_with_stale_headers_cost_no_quota(headers_at: str | None) -> None:
+    """Answers that take 6 s, with headers as old as that: the quota is used all the same."""
+    result = run_virtual(
+        drive(
+            lambda: ConstantLatency({"requests": RPM}, headers_at=headers_at, latency_seconds=6.0),  # type: ignore[arg-type]
+            [100] * 1100,
+            Limits(requests_per_minute=RPM),
+        )
+    )
+    assert result.server.refused <= 1
+    assert 50 / result.seconds_to_last_admission > 0.985
