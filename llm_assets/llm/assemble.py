@@ -64,7 +64,6 @@ async def open_services(
             connect_timeout_seconds=config.retry.connect_timeout_seconds,
             read_timeout_seconds=config.retry.read_timeout_seconds,
             max_connections=config.max_concurrency,
-            total_timeout_seconds=config.retry.deadline_seconds,
         )
         journal = Journal(state, run_id=run_id, owner=owner)
         await stack.enter_async_context(transport)

@@ -42,6 +42,7 @@ from llm_assets.llm.sizes import OutputSizes, worst_spending
 from llm_assets.llm.transport import HttpRequest, HttpResponse, Transport
 
 _LOG = logging.getLogger(__name__)
+_NO_WHOLE_ANSWER = "no whole answer came within the deadline"
 # How often to look whether another process has got the answer to the same request.
 _LOOK_AGAIN_SECONDS = 0.1
 _LOOK_AGAIN_AT_LEAST_EVERY_SECONDS = 1.0
@@ -74,7 +75,8 @@ class Tally:
 
 @dataclass(slots=True)
 class Services:
-    """What all models of a client share. `under_way` are the exchanges that have been sent.
+    """What all models of a client share. `under_way` are the exchanges that have been sent, with the moment
+    at which each is given up.
 
     `answered` says whether any model has answered this client yet.
     """
@@ -89,7 +91,7 @@ class Services:
     run_id: str
     sizes: OutputSizes = field(default_factory=OutputSizes)
     windows: dict[str, Window] = field(default_factory=dict[str, Window])
-    under_way: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    under_way: dict[asyncio.Task[None], float] = field(default_factory=dict[asyncio.Task[None], float])
     answered: bool = False
 
     def window(self, link: Link) -> Window:
@@ -103,12 +105,16 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to one model. `reason` says why it is not the chain's first model."""
+    """One request to one model. `reason` says why it is not the chain's first model.
+
+    `key` is its journal key, `keys` those of all models of the chain: any of their answers will do.
+    """
 
     link: Link
     request: Request
     wire: HttpRequest
     key: bytes
+    keys: list[bytes]
     tally: Tally
     reason: str | None
 
@@ -175,8 +181,8 @@ async def _attempt(services: Services, call: Call) -> Found:
     # Who waits for this may be cancelled; the exchange then goes on alone, and the client waits for it.
     done: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(_exchange_into(done, services, call, grant, reservation))
-    services.under_way.add(task)
-    task.add_done_callback(services.under_way.discard)
+    services.under_way[task] = services.clock.now() + services.config.retry.deadline_seconds
+    task.add_done_callback(services.under_way.pop)
     return await done
 
 
@@ -223,11 +229,11 @@ async def _get_leave(services: Services, call: Call) -> Grant:
     """A place in flight and a place in the quota."""
     clock, link, tally = services.clock, call.link, call.tally
     window = services.window(link)
-    before = clock.now()
+    entered = clock.now()
     if not window.enter_now():
         await window.enter()
-    entered = clock.now()
-    _waited(services, tally, "concurrency", entered - before)
+        _waited(services, tally, "concurrency", clock.now() - entered)
+        entered = clock.now()
     try:
         grant = await services.limiter.acquire(
             link.pool,
@@ -265,7 +271,8 @@ async def _exchange_into(
     try:
         found = await _exchange(services, call, grant, reservation, done)
     except asyncio.CancelledError:
-        done.cancel()
+        if not done.done():
+            done.set_exception(ConnectionFailed(_NO_WHOLE_ANSWER))
         raise
     except BaseException as error:
         if not done.done():
@@ -286,7 +293,7 @@ async def _exchange(
     returned = Return(grant=grant, answered=False, unsent=True)
     spent, overloaded = NOTHING, False
     try:
-        known = await services.journal.begin(call.key, call.request.endpoint, call.link.model)
+        known = await services.journal.begin(call.key, call.keys, call.request.endpoint, call.link.model)
         if known is not None:
             return Found(known, from_journal=True)
         # Unless something better is known: the request may have been billed, and told the limiter nothing.

@@ -52,12 +52,13 @@ class ModelChain:
 
         Raises RunStopped when going on is pointless, else the error of the last model that was asked.
         """
-        entry = await self._services.journal.find(keys)
-        if entry is not None:
+        # The journal is asked again right before sending. Where nothing is in the way that is soon enough.
+        look_first = not self._services.limiter.is_flowing(self._links[0].pool)
+        if look_first and (entry := await self._services.journal.find(keys)):
             return Found(entry, from_journal=True)
         while True:
             try:
-                return await self._walk(request, keys, tally)
+                return await self._walk(request, keys, tally, looked=look_first)
             except ModelCooling as cooling:
                 # Nothing else is left to ask. An outage in the middle of work is waited out; where nothing
                 # has ever answered, the address is more likely wrong than the provider down.
@@ -68,7 +69,7 @@ class ModelChain:
                 tally.wait_seconds += cooling.seconds
                 self._services.metrics.waited("cool_down", cooling.seconds)
 
-    async def _walk(self, request: Request, keys: list[bytes], tally: Tally) -> Found:
+    async def _walk(self, request: Request, keys: list[bytes], tally: Tally, *, looked: bool) -> Found:
         errors: list[LLMAssetsError] = []
         for link, key in zip(self._links, keys, strict=True):
             if errors and isinstance(errors[-1], BudgetExceeded) and self._stops_at_budget():
@@ -77,7 +78,7 @@ class ModelChain:
             try:
                 await self._require_context(request, link)
                 wire = link.provider.build(request, link.model)
-                call = Call(link, request, wire, key, tally, reason)
+                call = Call(link, request, wire, key, keys, tally, reason)
                 return await ask(self._services, call)
             except BudgetExceeded as error:
                 self._services.budget.warn_passed_over(link.model.model, error)
@@ -88,6 +89,8 @@ class ModelChain:
                 if not _another_model_may_help(error):
                     raise
                 errors.append(error)
+        if not looked and (entry := await self._services.journal.find(keys)):
+            return Found(entry, from_journal=True)
         return await self._last_resort(request, errors)
 
     def _stops_at_budget(self) -> bool:

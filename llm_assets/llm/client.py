@@ -169,19 +169,27 @@ class LLMClient:
         assert self._services is not None
         while True:
             await asyncio.sleep(_SIGN_OF_LIFE_SECONDS)
+            self._give_up_what_is_overdue(self._services)
             # A store that is gone is noticed by the calls that need it; the next beat tries again.
             with contextlib.suppress(StateUnavailable):
                 await self._services.journal.show_alive()
                 await self._services.budget.flush()
 
-    async def _drain(self, under_way: set[asyncio.Task[None]], *, say_so: bool) -> None:
+    @staticmethod
+    def _give_up_what_is_overdue(services: Services) -> None:
+        """A server that answers drop by drop is never silent for long enough to be timed out."""
+        now = services.clock.now()
+        for task in [task for task, give_up_at in services.under_way.items() if now > give_up_at]:
+            task.cancel()
+
+    async def _drain(self, under_way: Iterable[asyncio.Task[None]], *, say_so: bool) -> None:
         """Let exchanges that were sent finish and reach the journal; cancel those that take too long."""
+        late = set(under_way)
         if say_so and self._drain_seconds > _SILENT_DRAIN_SECONDS:
             self._warn(
-                f"waiting up to {self._drain_seconds:.0f} s for {len(under_way)} answers on their way, which "
+                f"waiting up to {self._drain_seconds:.0f} s for {len(late)} answers on their way, which "
                 "may be billed; interrupt again to give them up"
             )
-        late = set(under_way)
         try:
             _, late = await asyncio.wait(late, timeout=self._drain_seconds)
         finally:

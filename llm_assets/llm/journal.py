@@ -118,19 +118,7 @@ class Journal:
 
     async def find(self, keys: Sequence[bytes]) -> Entry | None:
         """The entry under the first of `keys` that has one; counts as a hit."""
-        names = _KEY_NAMES[: len(keys)]
-        statement = f"SELECT key, entry FROM answers WHERE key IN (:{', :'.join(names)})"  # noqa: S608 - names of ours
-        values = dict(zip(names, keys, strict=True))
-
-        def operation(transaction: Transaction) -> str | None:
-            found = {bytes(key): entry for key, entry in transaction.execute(statement, values).fetchall()}
-            first = next((key for key in keys if key in found), None) if found else None
-            if first is None:
-                return None
-            transaction.execute(_HIT, {"key": first})
-            return found[first]
-
-        text = await self._state.run(operation)
+        text = await self._state.run(lambda transaction: _found(transaction, keys))
         return None if text is None else load_entry(text)
 
     async def find_latest(self, subject: str, servers: Collection[str]) -> Entry | None:
@@ -147,9 +135,12 @@ class Journal:
         text = await self._state.run(operation)
         return None if text is None else load_entry(text)
 
-    async def begin(self, key: bytes, endpoint: Endpoint, model: ModelConfig) -> Entry | None:
-        """Note that a request is about to be sent. An entry: the answer has come meanwhile, send nothing.
+    async def begin(
+        self, key: bytes, keys: Sequence[bytes], endpoint: Endpoint, model: ModelConfig
+    ) -> Entry | None:
+        """Note that the request under `key` is about to be sent.
 
+        An entry: there is an answer under one of `keys`, so send nothing; it counts as a hit.
         Raises AskedElsewhere when another living process has sent the same and has no answer yet.
         """
         values: dict[str, Any] = {
@@ -162,7 +153,8 @@ class Journal:
         }
 
         def operation(transaction: Transaction) -> tuple[str | None, bool]:
-            entry, is_asked_elsewhere = _look(transaction, values)
+            entry = _found(transaction, keys)
+            is_asked_elsewhere = entry is None and _is_asked_elsewhere(transaction, values)
             if entry is None and not is_asked_elsewhere:
                 transaction.execute(_INTEND, values)
             return entry, is_asked_elsewhere
@@ -179,8 +171,7 @@ class Journal:
         values: dict[str, Any] = {"key": key, "owner": self._owner}
 
         def operation(transaction: Transaction) -> bool:
-            entry, is_asked_elsewhere = _look(transaction, values)
-            return entry is None and is_asked_elsewhere
+            return _found(transaction, [key]) is None and _is_asked_elsewhere(transaction, values)
 
         return await self._state.run(operation)
 
@@ -211,27 +202,42 @@ class Journal:
         await self._state.run(lambda transaction: transaction.execute(_WITHDRAW, values).rowcount)
 
 
-def _look(transaction: Transaction, values: dict[str, Any]) -> tuple[str | None, bool]:
-    """The entry, if there is one, and whether a client that lives has sent the same request."""
+def _found(transaction: Transaction, keys: Sequence[bytes]) -> str | None:
+    """The entry under the first of `keys` that has one; counts as a hit."""
+    if len(keys) == 1:
+        row = transaction.execute("SELECT entry FROM answers WHERE key = :key", {"key": keys[0]}).fetchone()
+        found = {} if row is None else {keys[0]: row[0]}
+    else:
+        names = [f"key{number}" for number in range(len(keys))]
+        statement = f"SELECT key, entry FROM answers WHERE key IN (:{', :'.join(names)})"  # noqa: S608 - names of ours
+        rows = transaction.execute(statement, dict(zip(names, keys, strict=True))).fetchall()
+        found = {bytes(key): entry for key, entry in rows}
+    first = next((key for key in keys if key in found), None)
+    if first is None:
+        return None
+    transaction.execute(_HIT, {"key": first})
+    return found[first]
+
+
+def _is_asked_elsewhere(transaction: Transaction, values: dict[str, Any]) -> bool:
+    """Whether a client that lives has sent the same request."""
     values["now"] = transaction.now()
-    while True:
-        entry, other = transaction.execute(_LOOK, values).fetchone()
-        if other is None or not transaction.is_gone(other):
-            return entry, other is not None
-        transaction.execute(_LEAVE, {"owner": other})
+    while (row := transaction.execute(_ASKING, values).fetchone()) is not None:
+        if not transaction.is_gone(row[0]):
+            return True
+        transaction.execute(_LEAVE, {"owner": row[0]})
+    return False
 
 
-_KEY_NAMES = [f"key{number}" for number in range(64)]
 _LEAVE = "DELETE FROM clients WHERE owner = :owner"
 _SHOW_ALIVE = """
 INSERT INTO clients (owner, alive_until) VALUES (:owner, :until)
 ON CONFLICT (owner) DO UPDATE SET alive_until = excluded.alive_until
 """
 _HIT = "UPDATE answers SET hits = hits + 1 WHERE key = :key"
-_LOOK = """
-SELECT (SELECT entry FROM answers WHERE key = :key),
-       (SELECT min(intents.owner) FROM intents JOIN clients ON clients.owner = intents.owner
-        WHERE intents.key = :key AND intents.owner <> :owner AND clients.alive_until > :now)
+_ASKING = """
+SELECT intents.owner FROM intents JOIN clients ON clients.owner = intents.owner
+WHERE intents.key = :key AND intents.owner <> :owner AND clients.alive_until > :now LIMIT 1
 """
 _INTEND = """
 INSERT INTO intents (key, owner, endpoint, provider, model, run_id, started_at)

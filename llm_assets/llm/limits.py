@@ -79,6 +79,11 @@ class Limiter:
             Return(grant=None, answered=False, failed=reason, cool_down_seconds=cool_down_seconds)
         )
 
+    def is_flowing(self, pool: str) -> bool:
+        """Whether a request would most likely start at once: nobody waits, and lately nobody had to."""
+        line = self._lines.get(pool)
+        return line is not None and line.is_flowing
+
     def used(self) -> dict[str, QuotaUse]:
         """By pool and limit: what was charged since this limiter was made, by all who share the pool."""
         return {
@@ -118,6 +123,7 @@ class _Line:
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._in_flight = 0
+        self.is_flowing = False
         self._used_before: dict[str, Used] | None = None
         self._used: dict[str, Used] = {}
 
@@ -188,6 +194,7 @@ class _Line:
                 asked = list(islice(self._waiting, _MOST_IN_ONE_EXCHANGE))
                 turn = await self._limiter.transact(self, returned, [waiter.want for waiter in asked])
                 self._note_use(turn)
+                self.is_flowing = turn.wait_seconds is None and turn.cooling is None
                 front = self._waiting[0] if self._waiting else None
                 self._deliver(asked, turn)
                 if self._returned:

@@ -80,8 +80,7 @@ class Transport:
     """Keep-alive connections to every host that is asked; an async context manager of the loop that uses it.
 
     `read_timeout_seconds` is the longest silence of a server, before its answer and within it. Waiting for
-    one of the `max_connections` to come free is not counted against either time-out. A server that answers
-    drop by drop is cut off after `total_timeout_seconds`.
+    one of the `max_connections` to come free is not counted against either time-out.
     Proxies are taken from the environment (`HTTPS_PROXY`, `NO_PROXY`, …) except for this machine itself.
     """
 
@@ -91,9 +90,7 @@ class Transport:
         connect_timeout_seconds: float,
         read_timeout_seconds: float,
         max_connections: int,
-        total_timeout_seconds: float | None = None,
     ) -> None:
-        self._total_timeout_seconds = total_timeout_seconds
         self._connect_timeout_seconds = connect_timeout_seconds
         self._read_timeout_seconds = read_timeout_seconds
         self._max_connections = max_connections
@@ -108,7 +105,7 @@ class Transport:
             connector=aiohttp.TCPConnector(limit=self._max_connections, ttl_dns_cache=_DNS_CACHE_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(
-                total=self._total_timeout_seconds,
+                total=None,
                 sock_connect=self._connect_timeout_seconds,
                 sock_read=self._read_timeout_seconds,
             ),

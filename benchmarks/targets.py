@@ -1,0 +1,111 @@
+"""What this project sets itself, held against figures. A verdict is computed, never written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+OURS = "llm_assets"
+_SHARE, _SHARE_OF_FOUR = 0.99, 0.96
+_REFUSED, _REFUSED_SHARE_OF_ROWS = 2, 0.02
+_BOUND = ("requests_bound", "tokens_bound")
+_CPU_RATIO = 1.6
+_TIMES_AS_FAST = 6.0
+_SLOW_ONE = "openai_semaphore"
+_PEAK_RSS_MB = 250.0
+_NEVER_AT_A_KILL = (
+    "asked_again_after_handed_on",
+    "asked_again_after_kept",
+    "asked_twice_in_one_life",
+    "lost_rows",
+    "changed_answers",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One target and the figure that decides on it."""
+
+    what: str
+    figure: str
+    target: str
+    reached: bool
+
+
+def verdicts(results: dict[str, Any]) -> list[Verdict]:
+    """For everything that was measured."""
+    return [
+        *_quota(results.get("quota", {})),
+        *_faults(results.get("faults", {})),
+        *_overhead(results.get("overhead", {})),
+        *_memory(results.get("memory", {})),
+        *_kills(results.get("kills", {})),
+        *_budget(results.get("budget", {})),
+    ]
+
+
+def _quota(section: dict[str, Any]) -> Iterator[Verdict]:
+    for scenario, measured in section.items():
+        if OURS in measured["contenders"]:
+            yield from _of_scenario(scenario, measured["contenders"][OURS])
+
+
+def _of_scenario(name: str, figures: dict[str, Any]) -> Iterator[Verdict]:
+    lost, rows = figures["lost"], figures["rows"]
+    share, least = figures["share"] or 0.0, _SHARE if figures["processes"] == 1 else _SHARE_OF_FOUR
+    # The share of the quota that went into half of the work is no achievement.
+    told = f"{share:.1%}" + (f", {lost:,} rows lost" if lost else "")
+    yield Verdict(f"{name}: share of the quota used", told, f"≥ {least:.0%}", share >= least and not lost)
+    most = _REFUSED if name in _BOUND else int(rows * _REFUSED_SHARE_OF_ROWS)
+    refused = figures["refused"]
+    yield Verdict(f"{name}: refusals", f"{refused:,}", f"≤ {most}", refused <= most and not lost)
+    yield Verdict(f"{name}: rows lost", f"{lost:,} of {rows:,}", "0", lost == 0)
+
+
+def _faults(section: dict[str, Any]) -> Iterator[Verdict]:
+    if figures := section.get("contenders", {}).get(OURS):
+        lost = figures["lost"]
+        yield Verdict("faults: rows lost", f"{lost:,} of {figures['rows']:,}", "0", lost == 0)
+
+
+def _overhead(section: dict[str, Any]) -> Iterator[Verdict]:
+    measured = section.get("contenders", {})
+    ours, slow = measured.get(OURS), measured.get(_SLOW_ONE)
+    if ours:
+        ratio = ours["cpu_ratio"]
+        yield Verdict(
+            "overhead: CPU a call, times bare aiohttp",
+            f"{ratio:.2f}",
+            f"≤ {_CPU_RATIO}",
+            ratio <= _CPU_RATIO and not ours["lost"],
+        )
+    if ours and slow:
+        times = ours["calls_per_second"]["median"] / slow["calls_per_second"]["median"]
+        yield Verdict(
+            "overhead: calls a second, times the OpenAI SDK",
+            f"{times:.1f}",
+            f"≥ {_TIMES_AS_FAST:g}",
+            times >= _TIMES_AS_FAST and not ours["lost"],
+        )
+
+
+def _memory(figures: dict[str, Any]) -> Iterator[Verdict]:
+    if figures:
+        peak = figures.get("peak_rss_mb", float("inf"))
+        reached = peak < _PEAK_RSS_MB and not figures["lost"]
+        yield Verdict("memory: peak, in MB", f"{peak:.0f}", f"< {_PEAK_RSS_MB:.0f}", reached)
+
+
+def _kills(figures: dict[str, Any]) -> Iterator[Verdict]:
+    for name in _NEVER_AT_A_KILL:
+        if name in figures:
+            yield Verdict(f"kills: {name.replace('_', ' ')}", f"{figures[name]:,}", "0", figures[name] == 0)
+
+
+def _budget(section: dict[str, Any]) -> Iterator[Verdict]:
+    for store in ("sqlite", "redis"):
+        if figures := section.get(store):
+            over = Decimal(figures["overspent_usd"])
+            yield Verdict(f"budget in {store}: spent past the cap, in USD", f"{over}", "0", over == 0)
