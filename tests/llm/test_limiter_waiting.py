@@ -208,3 +208,18 @@ def test_a_client_that_died_gives_its_place_back() -> None:
         task.cancel()
 
     run_virtual(scenario())
+
+
+def test_what_a_request_did_not_use_comes_back() -> None:
+    """Where a provider charges what was generated, the rest of the estimate is free again at once."""
+
+    async def scenario() -> None:
+        limiter = await known_limiter(MemoryQuota(LoopClock()))
+        loop = asyncio.get_running_loop()
+        grant = await limiter.acquire("m", Want(1, 5900), LIMITS, max_wait_seconds=10)
+        limiter.settle("m", Return(grant=grant, tokens=1000))
+        before = loop.time()
+        await limiter.acquire("m", Want(1, 4800), LIMITS, max_wait_seconds=99)
+        assert loop.time() - before < 2
+
+    run_virtual(scenario())
