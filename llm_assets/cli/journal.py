@@ -15,11 +15,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from llm_assets.errors import StateUnavailable
+from llm_assets.errors import StateMissing
 from llm_assets.llm.journal_contents import Intent, JournalContents, ModelSize, open_contents
 
 T = TypeVar("T")
 _AGE = re.compile(r"(\d+)\s*([dwmy])", re.I)
+_NARROW_CHARACTERS = 80
+_SHORTEST_NAME = 12
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 
 _EPILOG = """\b
@@ -35,7 +37,7 @@ Examples:
 
 
 class NoState(click.ClickException):
-    """The state file is missing or cannot be used."""
+    """The state file is missing."""
 
     exit_code = 3
 
@@ -121,7 +123,7 @@ def _asked(state: str, question: Callable[[JournalContents], Awaitable[T]]) -> T
 
     try:
         return asyncio.run(ask())
-    except StateUnavailable as error:
+    except StateMissing as error:
         raise NoState(str(error)) from error
 
 
@@ -130,7 +132,9 @@ def _age(text: str) -> timedelta:
     if match is None:
         raise click.BadParameter(f"{text!r} is no age; it looks like 90d, 12w, 6m or 2y")
     try:
-        return timedelta(days=int(match[1]) * _DAYS[match[2].lower()])
+        age = timedelta(days=int(match[1]) * _DAYS[match[2].lower()])
+        datetime.now(UTC) - age  # pyright: ignore[reportUnusedExpression] - raises before the year 1
+        return age
     except OverflowError:
         raise click.BadParameter(f"{text!r} is longer than there have been answers") from None
 
@@ -160,12 +164,16 @@ _TOTALS = ("entries", "hits", "bytes", "cost_usd", "saved_usd")
 
 
 def _print_sizes(sizes: Sequence[ModelSize]) -> None:
+    console = Console()
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("model", "answers", "hits", "cost", "saved", "size", "oldest", "newest"):
-        table.add_column(name, justify="left" if name == "model" else "right", no_wrap=name != "model")
+    table.add_column("model", overflow="ellipsis", min_width=_SHORTEST_NAME)
+    names = ["answers", "hits", "cost", "saved", "size", "oldest", "newest"]
+    if console.width < _NARROW_CHARACTERS:  # a figure that is cut is wrong, one that is missing is in --json
+        names = names[:5]
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
     for size in sizes:
-        table.add_row(
-            size.model,
+        cells = (
             f"{size.entries:,}",
             f"{size.hits:,}",
             _usd(size.cost_usd),
@@ -174,7 +182,8 @@ def _print_sizes(sizes: Sequence[ModelSize]) -> None:
             f"{size.oldest:%Y-%m-%d}",
             f"{size.newest:%Y-%m-%d}",
         )
-    Console().print(table)
+        table.add_row(size.model, *cells[: len(names)])
+    console.print(table)
     entries, hits = sum(size.entries for size in sizes), sum(size.hits for size in sizes)
     saved = _usd(sum(size.saved_usd for size in sizes))
     click.echo(f"\n{entries:,} answers, of use again {hits:,} times, which saved {saved}.")

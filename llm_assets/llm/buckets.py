@@ -33,13 +33,15 @@ _MARGIN_KEPT = 0.7
 class Sent(NamedTuple):
     """What has to be remembered of a charge to judge a header that comes back with its answer.
 
-    `mark` counts everything sent up to and with this charge, `in_transit` what may overtake it.
+    `mark` counts everything sent up to and with this charge, `in_transit` what may overtake it, `overflowed`
+    the refill that had been lost at a full bucket by then.
     """
 
     amount: float
     mark: float
     at: float
     in_transit: float
+    overflowed: float
 
 
 @dataclass(slots=True)
@@ -50,7 +52,8 @@ class Bucket:
     is the part of the refill that really reaches us (neighbours on the same key take the rest).
     `hidden` is what a full bucket may hold but nobody has confirmed yet. `sent` counts every charge,
     `sent_before` is its value of a short while ago. `offered` counts what the bucket would have allowed:
-    what it held when that was first known, and every refill since.
+    what it held when that was first known, and every refill since. `overflowed` counts refill that found the
+    bucket full.
     """
 
     capacity: float
@@ -70,6 +73,7 @@ class Bucket:
     sent_lately: float = 0.0
     lately_since: float = 0.0
     offered: float = 0.0
+    overflowed: float = 0.0
 
     @property
     def refill_per_second(self) -> float:
@@ -104,8 +108,11 @@ def refill(bucket: Bucket, now: float) -> None:
     """Bring the level to the present. Time that runs backwards (another machine's clock) adds nothing."""
     elapsed = max(now - bucket.updated_at, 0.0)
     refilled = elapsed * bucket.refill_per_second
+    bucket.overflowed += max(bucket.level + refilled - bucket.capacity, 0.0)
     bucket.level = min(bucket.capacity, bucket.level + refilled)
     bucket.offered += refilled
+    # What nobody has confirmed and what we count on are in the same bucket.
+    bucket.hidden = min(bucket.hidden, max(bucket.capacity - bucket.level, 0.0))
     bucket.updated_at = max(now, bucket.updated_at)
     if now - bucket.lately_since > _TRANSIT_SECONDS:
         long_ago = now - bucket.lately_since > 2 * _TRANSIT_SECONDS
@@ -114,20 +121,33 @@ def refill(bucket: Bucket, now: float) -> None:
 
 
 def forget_if_stale(bucket: Bucket, now: float) -> None:
-    """Others may have used a bucket that nobody asked about for a while."""
+    """Others may have used a bucket that nobody asked about for a while: find out what we count on."""
     if now - max(bucket.updated_at, bucket.confirmed_at) > _CONFIRMED_FOR_SECONDS:
-        bucket.hidden = max(bucket.capacity - max(bucket.level, 0.0), bucket.capacity * 0.5)
+        refill(bucket, now)
+        bucket.hidden = max(bucket.level, bucket.hidden, 0.0)
         bucket.level = min(bucket.level, 0.0)
         bucket.share, bucket.margin, bucket.drift = 1.0, 0.0, 0.0
         bucket.confirmed_at = 0.0
-        bucket.updated_at = now
+
+
+def find_out(bucket: Bucket, amount: float) -> bool:
+    """Whether a probe of `amount` may find out what an unconfirmed bucket holds."""
+    return not bucket.confirmed_at and 0 < amount <= bucket.level + bucket.hidden
+
+
+def open_for_probe(bucket: Bucket, amount: float) -> None:
+    """Let the probe have what it needs out of what may be hidden."""
+    needed = amount - bucket.level
+    if not bucket.confirmed_at and 0 < needed <= bucket.hidden:
+        bucket.hidden -= needed
+        bucket.level += needed
 
 
 def take(bucket: Bucket, amount: float, now: float) -> Sent:
     in_transit = bucket.sent - bucket.sent_before
     bucket.level -= amount
     bucket.sent += amount
-    return Sent(amount, bucket.sent, now, in_transit)
+    return Sent(amount, bucket.sent, now, in_transit, bucket.overflowed)
 
 
 def give_back(bucket: Bucket, amount: float) -> None:
@@ -181,8 +201,11 @@ def _bounds(bucket: Bucket, remaining: float, sent: Sent, now: float) -> tuple[f
     refilled since, less everything sent after it, and what was sent just before may have come later.
     """
     at_answer = remaining - (bucket.sent - bucket.sent_before)
-    at_admission = remaining + (now - sent.at) * bucket.refill_per_second - (bucket.sent - sent.mark)
+    refilled = (now - sent.at) * bucket.refill_per_second - (bucket.overflowed - sent.overflowed)
+    at_admission = remaining + refilled - (bucket.sent - sent.mark)
     low = min(at_answer, at_admission - sent.in_transit)
+    if bucket.overflowed > sent.overflowed:  # our count has been full since, so it is no less than the truth
+        low = min(low, bucket.level)
     high = max(remaining, at_admission)
     return min(low, bucket.capacity), min(high, bucket.capacity)
 

@@ -107,6 +107,8 @@ class Budget:
         self._spent = dict[str, Spending]()
         self._spare = _Spare()
         self._settled: list[Settled] = []
+        self._unconfirmed: list[Settled] = []
+        self._batch = 0
         self._held = 0
         self._booked_at = 0.0
         self._asking = asyncio.Lock()
@@ -157,9 +159,9 @@ class Budget:
         """Write what was settled to the ledger, give back what is spare and idle, and show to be alive."""
         self._stop_timer()
         self._settled.extend(self._spare.give_back_unused())
-        if self._settled or self._held or self._spare.accounts:
+        if self._settled or self._unconfirmed or self._held or self._spare.accounts:
             await asyncio.shield(self._in_background(self._transact((), (), None, NOTHING)))
-        if self._spare.accounts:
+        if self._settled or self._spare.accounts:
             self._flush_soon()
 
     async def aclose(self) -> None:
@@ -168,7 +170,9 @@ class Budget:
         if self._under_way:
             await asyncio.wait(set(self._under_way))
         self._settled.extend(self._spare.give_back())
-        await self.flush()
+        while self._settled or self._unconfirmed:
+            await self.flush()
+        self._stop_timer()
 
     def warn_passed_over(self, model: str, error: BudgetExceeded) -> None:
         """Say once per model that the budget does not bear it and something cheaper answers instead."""
@@ -229,23 +233,24 @@ class Budget:
     async def _transact(
         self, accounts: tuple[str, ...], caps: tuple[Cap, ...], worst: Spending | None, spare: Spending
     ) -> Answer:
-        settled, self._settled = self._settled, []
+        if not self._unconfirmed:
+            self._batch += 1
+            self._unconfirmed, self._settled = self._settled, []
         operation = partial(
             book,
+            batch=self._batch,
             owner=self._owner,
             lease_seconds=self._lease_seconds,
-            settled=added_up(settled),
+            settled=added_up(self._unconfirmed),
             accounts=accounts,
             caps=caps,
             worst=worst,
             spare=spare,
         )
-        asked_at = self._now()
-        try:
-            answer = await self._store.transact(_KEY, operation)
-        except Exception:  # and not when cancelled: then the store may still book it
-            self._settled = settled + self._settled
-            raise
+        asked_at, batch = self._now(), self._batch
+        answer = await self._store.transact(_KEY, operation)
+        if batch == self._batch:  # it arrived; what fails is handed in again, under the same number
+            self._unconfirmed = []
         self._booked_at = asked_at
         self._spent.update(answer.spent)
         return answer

@@ -42,6 +42,8 @@ from llm_assets.llm.sizes import OutputSizes, worst_spending
 from llm_assets.llm.transport import HttpRequest, HttpResponse, Transport
 
 _LOG = logging.getLogger(__name__)
+# How soon to try again to keep an answer when the journal is out of reach.
+_KEEP_AGAIN_SECONDS = 0.5
 _NO_WHOLE_ANSWER = "no whole answer came within the deadline"
 # How often to look whether another process has got the answer to the same request.
 _LOOK_AGAIN_SECONDS = 0.1
@@ -338,6 +340,7 @@ async def _keep(services: Services, call: Call, entry: Entry, done: asyncio.Futu
         except StateUnavailable as error:
             if not done.done():
                 done.set_exception(error)
+            await services.clock.sleep(_KEEP_AGAIN_SECONDS)  # some errors come at once
 
 
 async def _send(services: Services, call: Call) -> HttpResponse:

@@ -110,15 +110,19 @@ def book(
     caps: Sequence[Cap] = (),
     worst: Spending | None = None,
     spare: Spending = NOTHING,
+    batch: int | None = None,
 ) -> Answer:
     """Book what was settled, judge whether `worst` may be spent, and hold it in `accounts`.
 
-    Up to `spare` more is held for the calls to come, as far as the caps are far away. Changes `state`.
+    `batch` numbers what was settled, rising for each owner: what is handed in again, because nobody knows
+    whether it arrived, counts once. Up to `spare` more is held for the calls to come, as far as the caps are
+    far away. Changes `state`.
     """
     ledger: dict[str, Any] = state.setdefault("accounts", {})
-    for item in settled:
-        for name in item.accounts:
-            _settle(_account(ledger, name, now), owner, item)
+    if _is_new(state, owner, batch, now):
+        for item in settled:
+            for name in item.accounts:
+                _settle(_account(ledger, name, now), owner, item)
     for account in ledger.values():
         if owner in account["held"]:
             account["held"][owner][2] = now + lease_seconds
@@ -150,6 +154,18 @@ def spent_in(state: State, account: str) -> Spending:
     """What an account has settled so far."""
     entry = state.get("accounts", {}).get(account)
     return Spending(*entry["spent"]) if entry else NOTHING
+
+
+def _is_new(state: State, owner: str, batch: int | None, now: float) -> bool:
+    if batch is None:
+        return True
+    batches: dict[str, list[float]] = state.setdefault("batches", {})
+    for name in [name for name, (_, at) in batches.items() if now - at > _KEEP_DAY_SECONDS]:
+        del batches[name]
+    is_new = owner not in batches or batch > batches[owner][0]
+    if is_new:
+        batches[owner] = [batch, now]
+    return is_new
 
 
 def _account(ledger: dict[str, Any], name: str, now: float) -> dict[str, Any]:
@@ -200,7 +216,9 @@ def _expire(ledger: dict[str, Any], now: float) -> None:
             nano_usd, tokens, _ = account["held"].pop(owner)
             account["spent"][0] += nano_usd
             account["spent"][1] += tokens
-            account["lapsed"][owner] = [nano_usd, tokens]
+            lapsed = account["lapsed"].setdefault(owner, [0, 0])
+            lapsed[0] += nano_usd
+            lapsed[1] += tokens
         keep_seconds = _KEEP_RUN_SECONDS if name.startswith("run:") else _KEEP_DAY_SECONDS
         if now - account["at"] > keep_seconds and not account["held"]:
             del ledger[name]

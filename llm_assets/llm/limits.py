@@ -124,6 +124,7 @@ class _Line:
         self._timer: asyncio.TimerHandle | None = None
         self._in_flight = 0
         self.is_flowing = False
+        self._in_line = False
         self._used_before: dict[str, Used] | None = None
         self._used: dict[str, Used] = {}
 
@@ -163,7 +164,7 @@ class _Line:
         if self._task is not None:
             await asyncio.wait([self._task])
         self._stop_timer()
-        if self._returned:
+        if self._returned or self._in_line:
             self._note_use(await self._limiter.transact(self, self._returned, []))
             self._returned = []
 
@@ -171,6 +172,8 @@ class _Line:
         """A caller was cancelled; a grant that reached it at the same moment goes back unused."""
         if waiter in self._waiting:
             self._waiting.remove(waiter)
+            if self._in_line:  # what stands in line for us may have been this request
+                self._exchange_soon()
         future = waiter.future
         if future.done() and not future.cancelled() and future.exception() is None:
             self.hand_in(Return(grant=future.result(), answered=False, unsent=True))
@@ -194,10 +197,11 @@ class _Line:
                 asked = list(islice(self._waiting, _MOST_IN_ONE_EXCHANGE))
                 turn = await self._limiter.transact(self, returned, [waiter.want for waiter in asked])
                 self._note_use(turn)
+                self._in_line = turn.wait_seconds is not None
                 self.is_flowing = turn.wait_seconds is None and turn.cooling is None
                 front = self._waiting[0] if self._waiting else None
                 self._deliver(asked, turn)
-                if self._returned:
+                if self._returned or (self._in_line and not self._waiting):
                     continue
                 if not self._waiting or (self._waiting[0] is front and turn.wait_seconds is not None):
                     break

@@ -17,6 +17,7 @@ from llm_assets.llm.buckets import (
     Bucket,
     Kind,
     Sent,
+    find_out,
     forget_if_stale,
     give_back,
     load_buckets,
@@ -24,6 +25,7 @@ from llm_assets.llm.buckets import (
     observe,
     observe_refusal,
     observe_silence,
+    open_for_probe,
     period_of,
     refill,
     seconds_until,
@@ -126,7 +128,7 @@ def exchange(
     """Settle what came back, then start as many of `wanted` as may start now. Changes `state`."""
     buckets = load_buckets(state.get("buckets", {}))
     _configure(buckets, limits, headroom, now)
-    _expire(state, now)
+    _expire(state, client, now)
     for bucket in buckets.values():
         if not state["flight"]:
             forget_if_stale(bucket, now)
@@ -165,9 +167,11 @@ def _kind(name: str) -> Kind:
     return "requests" if name.startswith("requests") else "tokens"
 
 
-def _expire(state: State, now: float) -> None:
+def _expire(state: State, client: Client, now: float) -> None:
     """Forget clients that died: their places in the queue and their requests in flight."""
     flight: dict[str, list[float]] = state.setdefault("flight", {})
+    if client.id in flight:
+        flight[client.id][0] = now + client.lease_seconds
     for client_id in [key for key, (until, *_) in flight.items() if until < now]:
         del flight[client_id]
     queue: dict[str, list[float]] = state.setdefault("queue", {})
@@ -253,7 +257,7 @@ def _observe_report(
         buckets[name] = new_bucket(report.limit, _MINUTES_AND_DAYS[name], headroom, now, configured=False)
     bucket = buckets[name]
     # A bucket learned from this very answer has not counted the requests before it: they are all in flight.
-    sent = grant.sent.get(name) or Sent(_of(grant.want, kind), bucket.sent, now, 0.0)
+    sent = grant.sent.get(name) or Sent(_of(grant.want, kind), bucket.sent, now, 0.0, bucket.overflowed)
     observe(bucket, report, sent, headroom, now)
 
 
@@ -352,7 +356,7 @@ def _wait_for(
     if pause > 0:
         return pause, "retry_after"
     unknown = not sides and not state.get("seen")
-    if ahead is None and not on_the_wire and (unknown or any(_is_unconfirmed(side.bucket) for side in sides)):
+    if ahead is None and not on_the_wire and (unknown or _can_find_out(sides, want)):
         return 0.0, ""  # the probe that finds out
     if unknown:
         return _PEEK_SECONDS, "first_answer"
@@ -368,15 +372,19 @@ def _wait_for(
     return longest, cause
 
 
-def _is_unconfirmed(bucket: Bucket) -> bool:
-    return not bucket.confirmed_at and bucket.hidden > 0
+def _can_find_out(sides: list[_Side], want: Want) -> bool:
+    """Whether `want` may go as a probe: something is unconfirmed, and every bucket may hold what it needs."""
+    needed = [(side.bucket, side.amount(want)) for side in sides if side.amount(want) > 0]
+    return any(not bucket.confirmed_at for bucket, _ in needed) and all(
+        find_out(bucket, amount) or seconds_until(bucket, amount) <= 0 for bucket, amount in needed
+    )
 
 
 def _grant(sides: list[_Side], want: Want, on_the_wire: bool, now: float) -> Grant:
     sent: dict[str, Sent] = {}
     for side in sides:
         amount, bucket = side.amount(want), side.bucket
-        if not on_the_wire and not bucket.confirmed_at:  # the probe comes out of what may be hidden
-            bucket.level = max(bucket.level, amount)
+        if not on_the_wire:
+            open_for_probe(bucket, amount)
         sent[side.name] = take(bucket, amount, now)
     return Grant(want, sent, now)

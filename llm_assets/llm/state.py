@@ -59,6 +59,10 @@ class Database(Protocol):
         """Whether it is worth trying again: the database is held by another process, or was out of reach."""
         ...
 
+    def is_committed(self) -> bool:
+        """Whether the last transaction was committed although it failed: its answer was lost on the way."""
+        ...
+
     def open(self) -> None: ...
     def transaction(self, *, durable: bool) -> AbstractContextManager[Transaction]: ...
     def show_alive(self, client: str) -> None:
@@ -149,9 +153,11 @@ class State:
     def _commit_with_patience(self, batch: list[_Job]) -> Exception | None:
         """Commit the batch, trying again while the database is out of reach; the error that remains."""
         database, give_up_at = self._database, time.monotonic() + self._patience_seconds
-        durable = any(job.durable for job in batch)
+        durable, failed = any(job.durable for job in batch), False
         while True:
             try:
+                if failed and database.is_committed():
+                    return None
                 with database.transaction(durable=durable) as transaction:
                     for job in batch:
                         job.result = job.operation(transaction)
@@ -161,6 +167,7 @@ class State:
                     return StateUnavailable(message)
                 if time.monotonic() >= give_up_at:
                     return _OutOfReach(message)
+                failed = True
                 time.sleep(_RETRY_EVERY_SECONDS)
             except Exception as error:  # an operation's own fault, for whoever handed it in
                 return error

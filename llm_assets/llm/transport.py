@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -165,7 +166,7 @@ class Transport:
             case aiohttp.ClientProxyConnectionError():
                 return f"no connection to the proxy ({error.strerror or 'refused'})"
             case aiohttp.ClientConnectorError():
-                return f"no connection ({error.strerror or 'refused'})"
+                return f"no connection ({_plain_reason(error.os_error)})"
             case aiohttp.ClientHttpProxyError():
                 return f"the proxy refused to connect (HTTP {error.status})"
             case aiohttp.ClientPayloadError():
@@ -178,6 +179,11 @@ class Transport:
                 return "this is no valid address"
             case _:
                 return f"the connection failed ({type(error).__name__})"
+
+
+def _plain_reason(error: OSError) -> str:
+    """`Connection refused` rather than the name of the call that failed."""
+    return os.strerror(error.errno) if error.errno else error.strerror or "refused"
 
 
 def _harmless(error: Exception) -> Exception | None:

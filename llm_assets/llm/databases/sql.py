@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -26,10 +27,20 @@ _SCHEMA = (
     "key BYTEA NOT NULL, owner TEXT NOT NULL, endpoint TEXT NOT NULL, provider TEXT NOT NULL, "
     "model TEXT NOT NULL, run_id TEXT NOT NULL, started_at DOUBLE PRECISION NOT NULL, "
     "PRIMARY KEY (key, owner))",
+    "CREATE TABLE IF NOT EXISTS commits ("
+    "client TEXT PRIMARY KEY, number BIGINT NOT NULL, at DOUBLE PRECISION NOT NULL)",
     "CREATE TABLE IF NOT EXISTS clients (owner TEXT PRIMARY KEY, alive_until DOUBLE PRECISION NOT NULL)",
 )
 # Any number will do; everybody who shares the state has to use the same one.
 _LOCK = 0x6C6C6D61
+# Every transaction leaves its number, so that a client that hears nothing of a commit finds out.
+_SIGN = (
+    "INSERT INTO commits (client, number, at) VALUES (:client, :number, :at) "
+    "ON CONFLICT (client) DO UPDATE SET number = excluded.number, at = excluded.at"
+)
+_SIGNED = "SELECT number FROM commits WHERE client = :client"
+_FORGET_SIGNS = "DELETE FROM commits WHERE at < :before"
+_KEEP_SIGNS_SECONDS = 7 * 86_400
 _NOTHING: Mapping[str, Any] = {}
 
 
@@ -62,11 +73,18 @@ class SqlDatabase:
         self.name = f"the state in {parsed.render_as_string(hide_password=True)}"
         self.errors: tuple[type[Exception], ...] = (SQLAlchemyError,)
         self._connection: Connection | None = None
+        self._id = uuid.uuid4().hex
+        self._number = 0
 
     def is_passing(self, error: Exception) -> bool:
         from sqlalchemy.exc import InterfaceError, OperationalError
 
         return isinstance(error, OperationalError | InterfaceError)
+
+    def is_committed(self) -> bool:
+        with self._engine.begin() as connection:
+            row = connection.execute(_text(_SIGNED), {"client": self._id}).fetchone()
+        return row is not None and row[0] == self._number
 
     def open(self) -> None:
         """Raises StateUnavailable when the server cannot be reached or used."""
@@ -76,6 +94,7 @@ class SqlDatabase:
             with self.transaction(durable=True):
                 for statement in _SCHEMA:
                     self.execute(statement)
+                self.execute(_FORGET_SIGNS, {"before": self.now() - _KEEP_SIGNS_SECONDS})
         except SQLAlchemyError as error:
             reason = str(error).strip().splitlines()[0]
             raise StateUnavailable(f"{self.name} cannot be opened: {reason}") from None
@@ -86,6 +105,7 @@ class SqlDatabase:
     @contextmanager
     def transaction(self, *, durable: bool) -> Generator[SqlDatabase]:
         """One at a time among all who share the state: what is read inside is still so when it is written."""
+        self._number += 1
         with self._engine.begin() as connection:
             self._connection = connection
             try:
@@ -93,6 +113,8 @@ class SqlDatabase:
                 if not durable:
                     self.execute("SET LOCAL synchronous_commit = off")
                 yield self
+                sign = {"client": self._id, "number": self._number, "at": self.now()}
+                self.execute(_SIGN, sign)
             finally:
                 self._connection = None
 

@@ -54,6 +54,9 @@ class SqliteDatabase:
         code = getattr(error, "sqlite_errorcode", None)
         return code is not None and code & 0xFF in _PASSING  # the lower byte of an extended code is the kind
 
+    def is_committed(self) -> bool:
+        return False  # nothing is lost on the way from a file
+
     def open(self) -> None:
         """Raises StateUnavailable when there can be no such file, or a newer version has written it."""
         try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+import uuid
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _PREFIX = "llm_assets:"
 _KEEP_MILLISECONDS = 7 * 86_400_000
 _RETRY_EVERY_SECONDS = 0.2
+_MOST_SIGNS = 64
 # KEYS: the value's key. ARGV: the value as it was seen, the value to put there, milliseconds to keep it.
 # A missing value is seen as the empty string. Returns whether it was swapped, the value now, and the time.
 _SWAP = """
@@ -72,6 +74,8 @@ class RedisQuota:
         )
         self._swap = self._redis.register_script(_SWAP)
         self._patience_seconds = patience_seconds
+        self._id = uuid.uuid4().hex[:12]
+        self._number = 0
         self._values: dict[str, _Value] = {}
         self._ahead_seconds: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -107,16 +111,28 @@ class RedisQuota:
     async def _apply(self, key: str, value: _Value, jobs: list[_Job]) -> None:
         if self._ahead_seconds is None:
             value.text, _ = await self._call(key, value.text, None)
+        self._number += 1
+        number = self._number  # another value may take the next one meanwhile
         while True:
-            state: dict[str, Any] = json.loads(value.text) if value.text else {}
+            kept: dict[str, Any] = json.loads(value.text) if value.text else {"value": {}, "signs": {}}
             now = time.time() + (self._ahead_seconds or 0.0)
             for job in jobs:
-                job.result = job.operation(state, now)
-            wanted = json.dumps(state, separators=(",", ":"))
+                job.result = job.operation(kept["value"], now)
+            self._sign(kept["signs"], number)
+            wanted = json.dumps(kept, separators=(",", ":"))
             value.text, swapped = await self._call(key, value.text, wanted)
-            # An answer that was lost on the way looks like somebody else's swap to the very same value.
-            if swapped or value.text == wanted:
+            if swapped or self._has_signed(value.text, number):
                 return
+
+    def _sign(self, signs: dict[str, int], number: int) -> None:
+        """Leave a sign that this swap was made: its answer may be lost, and others may swap after it."""
+        signs.pop(self._id, None)
+        signs[self._id] = number
+        while len(signs) > _MOST_SIGNS:
+            del signs[next(iter(signs))]
+
+    def _has_signed(self, text: str, number: int) -> bool:
+        return bool(text) and json.loads(text)["signs"].get(self._id) == number
 
     async def _call(self, key: str, seen: str, wanted: str | None) -> tuple[str, bool]:
         """Swap `seen` for `wanted`, or only look when there is nothing to put there."""
