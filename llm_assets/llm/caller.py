@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -302,6 +303,11 @@ async def _exchange(
         returned = Return(grant=grant, answered=False, failed="no answer came")
         spent = reservation.amount if reservation is not None else NOTHING
         response = await _send(services, call)
+        task = asyncio.current_task()
+        if (
+            task in services.under_way
+        ):  # the answer is here: however long it takes to keep, nobody cuts it short
+            services.under_way[task] = math.inf
         answer, error = _parse(call, response)
         returned = _returned(services, call, grant, response, error)
         if error is not None:

@@ -31,9 +31,6 @@ from llm_assets.llm.models import ModelConfig
 from llm_assets.llm.requests import Answer
 from llm_assets.llm.state import State
 from llm_assets.usage import Usage
-from tests.llm import conftest as servers
-
-postgres_url = servers.postgres_url
 
 T = TypeVar("T")
 CHEAP, DEAR = "gpt-6-luna", "gpt-6.1-sol"
@@ -241,7 +238,7 @@ def test_a_state_that_does_not_exist_is_3(run: Run, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("kind", ["text", "folder", "newer"])
+@pytest.mark.parametrize("kind", ["text", "folder", "newer", "another program's"])
 def test_a_state_that_cannot_be_used_is_1(run: Run, tmp_path: Path, kind: str) -> None:
     """A file of something else is said at once, in a line that names it, and is left as it is."""
     path = tmp_path / "state.sqlite"
@@ -252,7 +249,9 @@ def test_a_state_that_cannot_be_used_is_1(run: Run, tmp_path: Path, kind: str) -
     else:
         connection = sqlite3.connect(path)
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA user_version = 99")
+        connection.execute(
+            "PRAGMA user_version = 99" if kind == "newer" else "CREATE TABLE users (name TEXT)"
+        )
         connection.close()
     before = path.read_bytes() if path.is_file() else b""
     result = run("--state", str(path))

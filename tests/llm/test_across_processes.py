@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from llm_assets.llm.client import LLMClient
 from llm_assets.llm.databases.sql import SqlDatabase
 from llm_assets.llm.databases.sqlite import SqliteDatabase
 from llm_assets.llm.journal import AskedElsewhere, Journal
-from llm_assets.llm.journal_contents import Intent, JournalContents, open_contents
+from llm_assets.llm.journal_contents import Intent, open_contents
 from llm_assets.llm.journal_entry import Entry
 from llm_assets.llm.models import ClientConfig, ModelConfig
 from llm_assets.llm.requests import Answer, ChatRequest, Message
@@ -148,7 +148,7 @@ def asked(server: ScriptedServer) -> list[str]:
 
 async def intents(state: Path) -> list[Intent]:
     async with open_contents(str(state)) as contents:
-        return await JournalContents.open_intents(contents)
+        return await contents.open_intents()
 
 
 @pytest.fixture
@@ -345,7 +345,7 @@ async def test_an_answer_of_somebody_who_seemed_dead_counts(journals: Journals) 
     assert await begin(other, b"same") is None
     await slow.record(b"same", ENTRY, "server")
     assert await other.find([b"same"]) == ENTRY
-    later = Entry(**{name: getattr(ENTRY, name) for name in Entry.__slots__} | {"latency_seconds": 9.0})
+    later = replace(ENTRY, latency_seconds=9.0)
     await other.record(b"same", later, "server")
     assert await slow.find([b"same"]) == ENTRY
 
@@ -372,7 +372,7 @@ async def test_the_more_urgent_process_goes_first(state: Path) -> None:
             return answer()
 
         server.script = script
-        backfill = {"keys": [f"backfill {number}" for number in range(40)], "priority": -1}
+        backfill = {"keys": [f"backfill {number}" for number in range(60)], "priority": -1}
         daily = {"keys": [f"daily {number}" for number in range(10)], "priority": 0}
         limits = {"gpt-6-luna": {"requests_per_minute": int(per_second * 60)}}
         async with workers(server, state, backfill, daily, limits=limits) as (low, high):
@@ -381,10 +381,10 @@ async def test_the_more_urgent_process_goes_first(state: Path) -> None:
             high.go()
             assert [await high.ended(), await low.ended()] == [0, 0]
     order = [text.split()[0] for text in asked(server)]
-    assert (order.count("backfill"), order.count("daily")) == (40, 10)
+    assert (order.count("backfill"), order.count("daily")) == (60, 10)
     first, last = order.index("daily"), len(order) - order[::-1].index("daily")
     assert order[first:last].count("backfill") <= 2, order
-    assert order[last:].count("backfill") >= 20, order
+    assert order[last:].count("backfill") >= 5, "there was nothing left to go before"
 
 
 # ------------------------------------------------------------------------------- ending in the middle

@@ -72,7 +72,7 @@ def says(status: int, body: str | dict[str, Any], *, cut: int = 0, **headers: st
 def fails(status: int, code: str, message: str = "Something is wrong.", **headers: str) -> Reaction:
     """A failure in OpenAI's form."""
     error = {"message": message, "type": "error", "param": None, "code": code}
-    return says(status, {"error": error}, **headers)
+    return says(status, {"error": error}, cut=0, **headers)
 
 
 async def resets(writer: asyncio.StreamWriter) -> None:

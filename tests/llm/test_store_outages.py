@@ -28,7 +28,7 @@ from llm_assets.llm.databases.select import make_database
 from llm_assets.llm.databases.sql import SqlDatabase
 from llm_assets.llm.databases.sqlite import SqliteDatabase
 from llm_assets.llm.ledger import Spending, spent_in
-from llm_assets.llm.models import ClientConfig
+from llm_assets.llm.models import ClientConfig, RetryConfig
 from llm_assets.llm.quota.database import DatabaseQuota
 from llm_assets.llm.quota.redis import RedisQuota
 from llm_assets.llm.requests import ChatRequest, Message, Outcome
@@ -368,6 +368,30 @@ async def test_after_an_outage_that_was_too_long_the_next_run_goes_on(outage: Ou
             outcomes = [outcome async for outcome in client.run(ask(str(number)) for number in range(3))]
     assert {outcome.key: outcome.from_journal for outcome in outcomes} == {"0": True, "1": False, "2": False}
     assert asked(server) == ["0", "1", "2"]
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_an_outage_beyond_the_deadline_loses_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The deadline ends the wait for a server. An answer that has come is kept whenever its state is back."""
+    monkeypatch.setattr("llm_assets.llm.client._SIGN_OF_LIFE_SECONDS", 0.1)
+    file = LockedFile(tmp_path)
+    async with scripted_server() as server:
+        server.gate = asyncio.Event()
+        hasty = config(server, file.url).model_copy(update={"retry": RetryConfig(deadline_seconds=0.5)})
+        async with LLMClient(hasty) as client, AsyncExitStack() as stack:
+            call = asyncio.create_task(client.call(ask("0")))
+            await server.asked(1)
+            await file.stop()
+            stack.push_async_callback(file.start)
+            server.gate.set()
+            with pytest.raises(StateUnavailable):
+                await call
+            await asyncio.sleep(0.7)  # the deadline is over
+        async with LLMClient(hasty) as client:
+            outcome = await client.call(ask("0"))
+    assert outcome.from_journal
 
 
 async def test_a_state_that_is_broken_is_not_hammered(tmp_path: Path) -> None:

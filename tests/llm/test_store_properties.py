@@ -25,6 +25,7 @@ from virtual_time import LoopClock, run_virtual
 
 from llm_assets.clock import SystemClock
 from llm_assets.errors import RateLimited, StateUnavailable
+from llm_assets.llm.buckets import Kind
 from llm_assets.llm.budget import Budget
 from llm_assets.llm.databases.sql import SqlDatabase
 from llm_assets.llm.databases.sqlite import SqliteDatabase
@@ -42,12 +43,12 @@ from llm_assets.llm.state import State
 Result = TypeVar("Result")
 Do = Callable[[Operation[Any], float, int], Awaitable[Any]]
 """Run an operation on the one value of a scenario, at a time and as seen by a client of that number."""
-Told = dict[str, DimensionReport]
+Told = dict[Kind, DimensionReport]
 
 START = 1_790_000_000.0
 """A moment as stores tell it, in seconds since the epoch: what floats can tell apart there counts."""
-CAPACITY = {"requests": 60.0, "tokens": 6000.0}
-PER_SECOND = {"requests": 1.0, "tokens": 100.0}
+CAPACITY: dict[Kind, float] = {"requests": 60.0, "tokens": 6000.0}
+PER_SECOND: dict[Kind, float] = {"requests": 1.0, "tokens": 100.0}
 LIMITS = Limits(requests_per_minute=60, tokens_per_minute=6000)
 CLIENTS = tuple(Client(id=name, priority=priority) for name, priority in (("a", 0), ("b", 0), ("c", 1)))
 # Floats of seconds since the epoch are a quarter of a microsecond apart; an exchange waits no less than this.
@@ -128,7 +129,7 @@ class HonestServer:
 
     full: float
     at: float = START
-    levels: dict[str, float] = field(default_factory=dict)
+    levels: dict[Kind, float] = field(default_factory=dict)
     admitted: list[tuple[float, Want]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -210,7 +211,7 @@ async def with_an_honest_server(
     (grant,) = (await do(asks(CLIENTS[0], [probe]), now, 0)).grants
     headers = server.admit(probe, now)
     now += 0.1
-    first = Return(grant=grant, reports=headers if has_headers else None)  # type: ignore[arg-type]
+    first = Return(grant=grant, reports=headers if has_headers else None)
     await do(asks(CLIENTS[0], returned=[first]), now, 0)
     sent: dict[int, list[tuple[Grant, Told]]] = {0: [], 1: [], 2: []}
     for step in script:
@@ -230,9 +231,9 @@ async def with_an_honest_server(
 
 def _came_back(step: Step, grant: Grant, at_admission: Told, server: HonestServer, now: float) -> Return:
     if step.how == "headers at admission":
-        return Return(grant=grant, reports=at_admission)  # type: ignore[arg-type]
+        return Return(grant=grant, reports=at_admission)
     if step.how == "headers at answer":
-        return Return(grant=grant, reports=server.report(now))  # type: ignore[arg-type]
+        return Return(grant=grant, reports=server.report(now))
     return Return(grant=grant, answered=step.how == "silent", failed=None if step.how == "silent" else "x")
 
 
@@ -266,7 +267,7 @@ def test_a_header_of_before_the_burst_is_no_news() -> None:
         return grant, server.admit(grant.want, now)
 
     def come_back(grant: Grant, told: Told) -> None:
-        alone(now, returned=[Return(grant=grant, reports=told)], wanted=[])  # type: ignore[arg-type]
+        alone(now, returned=[Return(grant=grant, reports=told)], wanted=[])
 
     come_back(*start(10))
     now += 5
@@ -306,8 +307,8 @@ def test_a_daily_limit_that_is_used_up_stays_used_up() -> None:
 async def _known(do: Do, tokens_left: float) -> float:
     """A pool whose buckets are known, with so many tokens in it and nothing on the wire; the time by then."""
     (grant,) = (await do(asks(CLIENTS[0], [Want(1, 1)]), START, 0)).grants
-    told = {"requests": DimensionReport(60, 59, 1), "tokens": DimensionReport(6000, tokens_left, 1)}
-    await do(asks(CLIENTS[0], returned=[Return(grant=grant, reports=told)]), START, 0)  # type: ignore[arg-type]
+    told: Told = {"requests": DimensionReport(60, 59, 1), "tokens": DimensionReport(6000, tokens_left, 1)}
+    await do(asks(CLIENTS[0], returned=[Return(grant=grant, reports=told)]), START, 0)
     return START
 
 
@@ -436,8 +437,8 @@ def test_who_gives_up_leaves_the_line(how: str) -> None:
         store, loop = MemoryQuota(LoopClock()), asyncio.get_running_loop()
         one, other = (Limiter(store, Client(id=name)) for name in ("one", "other"))
         grant = await one.acquire("m", Want(1, 10), LIMITS, max_wait_seconds=10)
-        full = {"tokens": DimensionReport(6000, 5990, 1)}
-        one.settle("m", Return(grant=grant, reports=full))  # type: ignore[arg-type]
+        full: Told = {"tokens": DimensionReport(6000, 5990, 1)}
+        one.settle("m", Return(grant=grant, reports=full))
         await asyncio.sleep(1)
         await one.acquire("m", Want(1, 5900), LIMITS, max_wait_seconds=10)
         if how == "waited for too long":
@@ -761,14 +762,14 @@ def returns(step: Anything, grants: list[Grant]) -> list[Return]:
     for answered, refused, unsent, pause, remaining in step.comes_back:
         if not grants:
             break
-        told = None if remaining is None else {"tokens": DimensionReport(6000, remaining, 3.0)}
+        told: Told | None = None if remaining is None else {"tokens": DimensionReport(6000, remaining, 3.0)}
         found.append(
             Return(
                 grant=grants.pop(0),
                 answered=answered and not unsent,
                 refused=refused,
                 unsent=unsent,
-                reports=told,  # type: ignore[arg-type]
+                reports=told,
                 pause_seconds=pause,
                 failed="failed" if refused else None,
             )

@@ -65,11 +65,11 @@ class SqliteDatabase:
             connection = sqlite3.connect(
                 self._path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
             )
-            connection.execute("PRAGMA journal_mode = WAL")
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version > _VERSION:
+            problem = _problem(connection)
+            if problem is not None:
                 connection.close()
-                raise StateUnavailable(f"{self.name} was written by a newer version of llm-assets; upgrade")
+                raise StateUnavailable(f"{self.name} {problem}")
+            connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_SCHEMA)
         except (sqlite3.Error, OSError) as error:
             raise StateUnavailable(f"{self.name} cannot be opened: {error}") from error
@@ -130,3 +130,12 @@ class SqliteDatabase:
 
     def now(self) -> float:
         return time.time()
+
+
+def _problem(connection: sqlite3.Connection) -> str | None:
+    """Why a file is none of ours to write to."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and "quota" not in tables:
+        return "belongs to another program"
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return "was written by a newer version of llm-assets; upgrade" if version > _VERSION else None
