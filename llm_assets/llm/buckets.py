@@ -132,7 +132,9 @@ def forget_if_stale(bucket: Bucket, now: float) -> None:
 
 def find_out(bucket: Bucket, amount: float) -> bool:
     """Whether a probe of `amount` may find out what an unconfirmed bucket holds."""
-    return not bucket.confirmed_at and 0 < amount <= bucket.level + bucket.hidden
+    if bucket.confirmed_at:
+        return False
+    return 0 < amount <= bucket.level + bucket.hidden or amount > bucket.capacity
 
 
 def open_for_probe(bucket: Bucket, amount: float) -> None:
@@ -141,6 +143,21 @@ def open_for_probe(bucket: Bucket, amount: float) -> None:
     if not bucket.confirmed_at and 0 < needed <= bucket.hidden:
         bucket.hidden -= needed
         bucket.level += needed
+
+
+def configure(bucket: Bucket, limit: float, headroom: float) -> None:
+    """Another limit was configured than the one that the bucket goes by."""
+    allowed = min(limit, bucket.server_limit) if bucket.server_limit else limit
+    bucket.configured, bucket.capacity = limit, allowed * (1.0 - headroom)
+    bucket.level = min(bucket.level, bucket.capacity)
+    bucket.hidden = min(bucket.hidden, max(bucket.capacity - bucket.level, 0.0))
+
+
+def move_in_time(bucket: Bucket, seconds: float) -> None:
+    for name in ("updated_at", "drift_since", "lately_since"):
+        setattr(bucket, name, getattr(bucket, name) + seconds)
+    if bucket.confirmed_at:
+        bucket.confirmed_at += seconds
 
 
 def take(bucket: Bucket, amount: float, now: float) -> Sent:

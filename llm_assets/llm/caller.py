@@ -14,7 +14,6 @@ import math
 import random
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from decimal import Decimal
 
 from llm_assets.clock import Clock
 from llm_assets.errors import (
@@ -38,13 +37,20 @@ from llm_assets.llm.pools import Grant, Return, Want
 from llm_assets.llm.pricing import price_of
 from llm_assets.llm.providers.base import DimensionReport, LimitReport, Provider
 from llm_assets.llm.requests import Answer, ChatRequest, Request
-from llm_assets.llm.retry import is_mendable, may_have_been_billed, pause_after, wait_seconds
+from llm_assets.llm.retry import (
+    back_off_seconds,
+    is_mendable,
+    may_have_been_billed,
+    pause_after,
+    wait_seconds,
+)
 from llm_assets.llm.sizes import OutputSizes, worst_spending
 from llm_assets.llm.transport import HttpRequest, HttpResponse, Transport
 
 _LOG = logging.getLogger(__name__)
 # How soon to try again to keep an answer when the journal is out of reach.
 _KEEP_AGAIN_SECONDS = 0.5
+_FREE_REFUSALS = 3
 _NO_WHOLE_ANSWER = "no whole answer came within the deadline"
 # How often to look whether another process has got the answer to the same request.
 _LOOK_AGAIN_SECONDS = 0.1
@@ -74,6 +80,7 @@ class Tally:
     http_status: int | None = None
     request_id: str | None = None
     latency_seconds: float = 0.0
+    uninformed_refusals: int = 0
 
 
 @dataclass(slots=True)
@@ -147,7 +154,9 @@ async def ask(services: Services, call: Call) -> Found:
             if not is_mendable(error) or _no_quota_in_time(error):
                 raise
             # A refusal for want of quota says nothing against the request: it waits its turn again.
-            attempt += 0 if isinstance(error, RateLimited) else 1
+            # Where the server never says for how long, that comes to an end too.
+            refused = isinstance(error, RateLimited) and tally.uninformed_refusals <= _FREE_REFUSALS
+            attempt += 0 if refused else 1
             wait = wait_seconds(max(attempt, 1), error, retry, random.random())  # noqa: S311 - jitter is no secret
             now = clock.now()
             if attempt >= retry.max_attempts or now + wait > tally.give_up_at:
@@ -319,7 +328,9 @@ async def _exchange(
             returned = replace(returned, tokens=tokens)
         entry = _entry(services, call, answer)
         await _keep(services, call, entry, done)
-        spent = Spending.of(entry.cost_usd or Decimal(0), answer.usage.total_tokens)
+        # An answer whose price turns out to be unknown counts at the most it could have cost.
+        nano_usd = spent.nano_usd if entry.cost_usd is None else Spending.of(entry.cost_usd, 0).nano_usd
+        spent = Spending(nano_usd, answer.usage.total_tokens)
         return Found(entry, from_journal=False)
     except CallFailed as error:
         overloaded = isinstance(error, Overloaded)
@@ -397,6 +408,9 @@ def _returned(
         return Return(grant=grant, reports=reports)
     pause_seconds = pause_after(error, services.config.retry)
     if isinstance(error, RateLimited):
+        if reports is None and not pause_seconds:
+            call.tally.uninformed_refusals += 1
+            pause_seconds = back_off_seconds(call.tally.uninformed_refusals, services.config.retry)
         kind: Kind = "tokens" if "tokens" in f"{error.code} {error.message}".lower() else "requests"
         return Return(
             grant=grant, refused=True, reports=reports, refused_kind=kind, pause_seconds=pause_seconds

@@ -69,6 +69,8 @@ class LLMClient:
 
     async def __aenter__(self) -> Self:
         """Raises ConfigurationError when a model cannot be asked, StateUnavailable without its state."""
+        if self._services is not None:
+            raise RuntimeError("the client is open already; make another one")
         async with AsyncExitStack() as stack:
             services = await stack.enter_async_context(
                 open_services(
@@ -92,6 +94,7 @@ class LLMClient:
                 by_cancellation = kind is not None and not issubclass(kind, Exception)
                 await self._drain(self._services.under_way, say_so=by_cancellation)
         finally:
+            self._services = None
             await self._stack.aclose()
 
     async def call(self, request: Request) -> Outcome:
@@ -101,7 +104,7 @@ class LLMClient:
         """
         services = self._services
         if services is None:
-            raise RuntimeError("use the client as an async context manager")
+            raise RuntimeError("the client is not open: use it as an async context manager, within its block")
         now = services.clock.now()
         tally = Tally(started_at=now, give_up_at=now + self._config.retry.deadline_seconds)
         chain = self._chains.get(request.endpoint)

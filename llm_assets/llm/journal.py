@@ -73,7 +73,10 @@ def _shapes(model: ModelConfig) -> dict[Endpoint, bytes]:
 
 
 def _schema(schema: OutputSchema | None) -> bytes:
-    return b"" if schema is None else _json([schema.name, schema.schema])
+    if schema is None:
+        return b""
+    # The order of properties shapes an answer too, so nothing is sorted here.
+    return json.dumps([schema.name, schema.description, schema.schema], default=str).encode()
 
 
 def _json(value: Any) -> bytes:
@@ -255,4 +258,5 @@ _WITHDRAW = "DELETE FROM intents WHERE key = :key AND owner = :owner"
 
 def _subject_at(server: str, subject: str) -> str:
     """Subjects of different servers are apart: an emulator's answer must never pass for a model's."""
-    return f"{server}\n{subject}"
+    named = subject.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+    return f"{server}\n{named}"  # what no database can store must not cost an answer

@@ -235,7 +235,11 @@ def _judge(ledger: dict[str, Any], caps: Sequence[Cap], worst: Spending, now: fl
             return Answer(verdict="exceeded", cap=cap, used=so_far, fullest_share=share, spent=spent)
         if so_far + held + amount > cap.most:
             return Answer(
-                verdict="wait", cap=cap, used=so_far + held, fullest_share=so_far / cap.most, spent=spent
+                verdict="wait",
+                cap=cap,
+                used=so_far + held,
+                fullest_share=so_far / max(cap.most, 1),
+                spent=spent,
             )
         share = (so_far + held) / cap.most if cap.most else 1.0
         if share >= fullest:

@@ -7,11 +7,12 @@ What a model is known for (context window, parameters it takes, prices nobody el
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from importlib import resources
-from typing import Any, Literal
+from typing import Any, Literal, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
@@ -19,7 +20,8 @@ CACHED = "cached"
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    # A value that does not fit may be a key: no error shows it.
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), hide_input_in_errors=True)
 
 
 class Limits(_Frozen):
@@ -125,8 +127,8 @@ class ClientConfig(_Frozen):
     limits: Mapping[str, Limits] = Field(default_factory=dict)
     budget: BudgetConfig = BudgetConfig()
     retry: RetryConfig = RetryConfig()
-    state: str | None = None
-    quota: str | None = None
+    state: str | None = Field(default=None, min_length=1, repr=False)
+    quota: str | None = Field(default=None, repr=False)
     max_concurrency: int = Field(default=256, ge=1)
     headroom: float = Field(default=0.0, ge=0, lt=1)
     timezone: str = "UTC"
@@ -134,9 +136,19 @@ class ClientConfig(_Frozen):
     @field_validator("chat", "transcription", mode="before")
     @classmethod
     def _entries(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            raise ValueError("a model chain is a list of models, not one string")
-        return tuple(entry if entry == CACHED else ModelConfig.of(entry) for entry in value)
+        if not isinstance(value, list | tuple):
+            raise ValueError("a model chain is a list of models, in the order in which they are tried")
+        entries = cast("Sequence[Any]", value)
+        return tuple(entry if entry == CACHED else ModelConfig.of(entry) for entry in entries)
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_time_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            raise ValueError(f"{value!r} is no time zone; it looks like Europe/Berlin or UTC") from None
+        return value
 
     @field_validator("chat")
     @classmethod

@@ -17,10 +17,12 @@ from llm_assets.llm.buckets import (
     Bucket,
     Kind,
     Sent,
+    configure,
     find_out,
     forget_if_stale,
     give_back,
     load_buckets,
+    move_in_time,
     new_bucket,
     observe,
     observe_refusal,
@@ -41,6 +43,8 @@ _TURN_GRACE_SECONDS = 0.5
 # How soon to look again when only somebody else's answer can tell more.
 _PEEK_SECONDS = 0.1
 _FAILURES_TO_COOL_DOWN = 5
+# Clocks are corrected by less than this all the time.
+_CLOCK_JUMP_SECONDS = 5.0
 # Below what a timer and a float of seconds since the epoch can tell apart.
 _LEAST_WAIT_SECONDS = 0.001
 
@@ -127,6 +131,7 @@ def exchange(
 ) -> Turn:
     """Settle what came back, then start as many of `wanted` as may start now. Changes `state`."""
     buckets = load_buckets(state.get("buckets", {}))
+    _follow_the_clock(state, buckets, now)
     _configure(buckets, limits, headroom, now)
     _expire(state, client, now)
     for bucket in buckets.values():
@@ -142,13 +147,33 @@ def exchange(
     return replace(turn, used={name: Used(bucket.sent, bucket.offered) for name, bucket in buckets.items()})
 
 
+def _follow_the_clock(state: State, buckets: dict[str, Bucket], now: float) -> None:
+    """A clock that was set back would stop everything until it is where it was: move all moments with it."""
+    back = state.get("now", now) - now
+    state["now"] = now
+    if back < _CLOCK_JUMP_SECONDS:
+        return
+    for bucket in buckets.values():
+        move_in_time(bucket, -back)
+    state["pause"] = state.get("pause", 0.0) - back
+    state["cool"] = [state.get("cool", (0.0, ""))[0] - back, state.get("cool", (0.0, ""))[1]]
+    for entry in state.get("flight", {}).values():
+        entry[0] -= back
+    for place in state.get("queue", {}).values():
+        place[2] -= back
+
+
 def _configure(buckets: dict[str, Bucket], limits: Limits | None, headroom: float, now: float) -> None:
     if limits is None:
         return
     for name, period in _MINUTES_AND_DAYS.items():
         limit = getattr(limits, name)
-        if limit is not None and name not in buckets:
+        if limit is None:
+            continue
+        if name not in buckets:
             buckets[name] = new_bucket(limit, period, headroom, now, configured=True)
+        elif buckets[name].configured != limit:
+            configure(buckets[name], limit, headroom)
 
 
 _MINUTES_AND_DAYS = {
@@ -209,7 +234,7 @@ def _settle(state: State, buckets: dict[str, Bucket], item: Return, headroom: fl
         _open_breaker(state, item, now)
         return
     if item.unsent:
-        for name, sent in grant.sent.items():
+        for name, sent in _known(buckets, grant):
             give_back(buckets[name], sent.amount)
         return
     if item.pause_seconds > 0:
@@ -229,8 +254,13 @@ def _settle(state: State, buckets: dict[str, Bucket], item: Return, headroom: fl
     _observe_without_report(buckets, item, grant)
 
 
+def _known(buckets: dict[str, Bucket], grant: Grant) -> list[tuple[str, Sent]]:
+    """What was charged to buckets that are still there: a store may lose its data meanwhile."""
+    return [(name, sent) for name, sent in grant.sent.items() if name in buckets]
+
+
 def _correct_charge(buckets: dict[str, Bucket], grant: Grant, tokens: float) -> None:
-    for name, sent in grant.sent.items():
+    for name, sent in _known(buckets, grant):
         if _kind(name) == "tokens":
             give_back(buckets[name], sent.amount - tokens)
 
@@ -275,7 +305,7 @@ def _name_for(buckets: dict[str, Bucket], kind: Kind, report: DimensionReport) -
 
 def _observe_without_report(buckets: dict[str, Bucket], item: Return, grant: Grant) -> None:
     reported = item.reports or {}
-    for name, sent in grant.sent.items():
+    for name, sent in _known(buckets, grant):
         kind = _kind(name)
         if item.refused:
             if item.refused_kind in (kind, None) and name.endswith("minute"):
@@ -297,7 +327,7 @@ def _start(
     on_the_wire = bool(state["flight"])
     for want in wanted:
         for side in sides:
-            if side.amount(want) > side.bucket.capacity:
+            if side.amount(want) > side.bucket.capacity and _is_certain(side.bucket):
                 oversize = (side.name, side.amount(want), side.bucket.capacity)
                 return Turn(grants=grants, oversize=oversize, wait_seconds=0.0)
         wait, cause = _wait_for(state, sides, want, ahead, on_the_wire, now)
@@ -370,6 +400,11 @@ def _wait_for(
     if longest <= 0 and ahead is not None:
         return _PEEK_SECONDS / 10, "others_first"
     return longest, cause
+
+
+def _is_certain(bucket: Bucket) -> bool:
+    """Whether the size of a bucket is known: one that was learned long ago may have grown since."""
+    return bucket.configured > 0 or bucket.confirmed_at > 0
 
 
 def _can_find_out(sides: list[_Side], want: Want) -> bool:

@@ -32,6 +32,11 @@ def wait_seconds(attempt: int, error: CallFailed, config: RetryConfig, random: f
     return random * ceiling
 
 
+def back_off_seconds(refusals: int, config: RetryConfig) -> float:
+    """How long to leave a server alone that refuses without a word on when to come back."""
+    return min(config.first_wait_seconds * 2.0 ** min(refusals - 1, 30), config.max_wait_seconds)
+
+
 def pause_after(error: CallFailed, config: RetryConfig) -> float:
     """How long the server wants to be left alone, as far as that is honoured; 0 when it did not say."""
     return min(error.retry_after_seconds or 0.0, config.max_retry_after_seconds)

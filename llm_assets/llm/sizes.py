@@ -34,7 +34,10 @@ _SCHEMA_SIZES = Remembered(_schema_size)
 
 
 def most_output_tokens(request: ChatRequest, model: ModelConfig) -> int:
-    return request.max_output_tokens or model.max_output_tokens or _OUTPUT_IF_UNLIMITED
+    # What the model's own parameters say is sent as it is, whatever the request says.
+    own = [model.parameters.get(name) for name in ("max_completion_tokens", "max_tokens")]
+    most = max((value for value in own if isinstance(value, int)), default=0)
+    return most or request.max_output_tokens or model.max_output_tokens or _OUTPUT_IF_UNLIMITED
 
 
 def worst_spending(request: Request, model: ModelConfig) -> Spending | None:

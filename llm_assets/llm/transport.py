@@ -138,7 +138,7 @@ class Transport:
                 proxy=proxy,
             ) as response:
                 return HttpResponse(response.status, response.headers, await response.read())
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a redirect to nowhere
             raise self._failure(request, error) from _harmless(error)
 
     def _proxy_for(self, url: str) -> str | None:

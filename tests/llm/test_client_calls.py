@@ -352,3 +352,39 @@ async def test_the_snapshot_counts_what_happened() -> None:
     (use,) = [use for limit, use in snapshot.quota.items() if limit.endswith("luna requests_per_minute")]
     assert use.charged == 1
     assert 0 < use.share <= 1
+
+
+async def test_a_closed_client_says_so() -> None:
+    """Calling outside its block is an error at once, and one client is not opened twice."""
+    async with scripted_server() as server:
+        client = LLMClient(config(server.base_url))
+        async with client:
+            assert (await client.call(ask())).answer is not None
+            with pytest.raises(RuntimeError, match="open already"):
+                await client.__aenter__()
+        with pytest.raises(RuntimeError, match="not open"):
+            await client.call(ask("later"))
+
+
+async def test_refusals_without_a_word_on_when_to_come_back_are_backed_off_from() -> None:
+    """A 429 that names no wait and no limits is not hammered, and in the end the next model answers."""
+
+    def script(request: dict[str, Any], number: int) -> Any:
+        return error(429, "slow") if request["model"] == "gpt-6.1-sol" else answer(model=request["model"])
+
+    async with scripted_server(script) as server:
+        async with LLMClient(config(server.base_url, "gpt-6.1-sol", "gpt-6-luna")) as client:
+            outcome = await client.call(ask())
+    assert (outcome.model, outcome.fallback_reason) == ("gpt-6-luna", "rate_limited")
+    assert outcome.rate_limited <= 8
+
+
+async def test_an_answer_at_an_unknown_price_counts_at_its_worst() -> None:
+    """A service tier whose price nobody knows is not free: a budget holds all the same."""
+    async with scripted_server(lambda request, number: answer(service_tier="unheard-of")) as server:
+        limited = config(server.base_url, budget={"usd_per_run": "0.0005", "when_exceeded": "stop"})
+        async with LLMClient(limited) as client:
+            with pytest.raises(BudgetExceeded):
+                async for _ in client.run(ask(str(number)) for number in range(200)):
+                    pass
+    assert client.metrics.snapshot().unpriced_calls == len(server.requests) < 50

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Generator, Mapping
@@ -44,7 +45,8 @@ class SqliteDatabase:
 
     def __init__(self, path: str, *, busy_seconds: float = 5.0) -> None:
         self.name = f"the state file {path}"
-        self._path = path
+        # One file has one name, whatever links lead to it and wherever the process goes: locks lie beside it.
+        self._path = path if path == ":memory:" else os.path.realpath(path)
         self._busy_seconds = busy_seconds
         self._connection: sqlite3.Connection | None = None
         self._synchronous = ""
