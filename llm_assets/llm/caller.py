@@ -14,6 +14,7 @@ import math
 import random
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from llm_assets.clock import Clock
 from llm_assets.errors import (
@@ -86,7 +87,7 @@ class Tally:
 @dataclass(slots=True)
 class Services:
     """What all models of a client share. `under_way` are the exchanges that have been sent, with the moment
-    at which each is given up.
+    at which each is given up; `on_the_wire` are the same by their key.
 
     `answered` says whether any model has answered this client yet.
     """
@@ -102,6 +103,7 @@ class Services:
     sizes: OutputSizes = field(default_factory=OutputSizes)
     windows: dict[str, Window] = field(default_factory=dict[str, Window])
     under_way: dict[asyncio.Task[None], float] = field(default_factory=dict[asyncio.Task[None], float])
+    on_the_wire: dict[bytes, asyncio.Task[None]] = field(default_factory=dict[bytes, asyncio.Task[None]])
     answered: bool = False
 
     def window(self, link: Link) -> Window:
@@ -189,13 +191,24 @@ async def _wait_for_the_other(services: Services, call: Call) -> None:
 
 
 async def _attempt(services: Services, call: Call) -> Found:
+    sent_before = services.on_the_wire.get(call.key)
+    if sent_before is not None and not sent_before.done():
+        # For a caller that was cancelled since. It is being paid for: wait for it, then look in the journal.
+        await asyncio.wait([sent_before])
     grant, reservation = await _get_leave_and_money(services, call)
     # Who waits for this may be cancelled; the exchange then goes on alone, and the client waits for it.
     done: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(_exchange_into(done, services, call, grant, reservation))
     services.under_way[task] = services.clock.now() + services.config.retry.deadline_seconds
-    task.add_done_callback(services.under_way.pop)
+    services.on_the_wire[call.key] = task
+    task.add_done_callback(partial(_landed, services, call.key))
     return await done
+
+
+def _landed(services: Services, key: bytes, task: asyncio.Task[None]) -> None:
+    services.under_way.pop(task, None)
+    if services.on_the_wire.get(key) is task:
+        del services.on_the_wire[key]
 
 
 async def _get_leave_and_money(services: Services, call: Call) -> tuple[Grant, Reservation | None]:

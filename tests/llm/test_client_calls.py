@@ -388,3 +388,21 @@ async def test_an_answer_at_an_unknown_price_counts_at_its_worst() -> None:
                 async for _ in client.run(ask(str(number)) for number in range(200)):
                     pass
     assert client.metrics.snapshot().unpriced_calls == len(server.requests) < 50
+
+
+async def test_a_cancelled_caller_that_asks_again_does_not_pay_again() -> None:
+    """The first request is still on the wire and being paid for; its answer serves the second call."""
+    async with scripted_server() as server:
+        async with LLMClient(config(server.base_url)) as client:
+            await client.call(ask("the first one, which finds out about limits"))
+            server.gate = asyncio.Event()
+            impatient = asyncio.create_task(client.call(ask("same")))
+            await server.asked(2)
+            impatient.cancel()
+            await asyncio.wait([impatient])
+            again = asyncio.create_task(client.call(ask("same")))
+            await asyncio.sleep(0)
+            server.gate.set()
+            outcome = await again
+    assert outcome.from_journal
+    assert len(server.requests) == 2
