@@ -23,6 +23,7 @@ from llm_assets.errors import CallFailed, ConfigurationError, RunStopped, StateU
 from llm_assets.llm.assemble import make_chains, open_services
 from llm_assets.llm.caller import Found, Services, Tally
 from llm_assets.llm.chain import ModelChain
+from llm_assets.llm.checked import require_usable
 from llm_assets.llm.metrics import Metrics
 from llm_assets.llm.models import ClientConfig
 from llm_assets.llm.requests import Endpoint, Outcome, Request
@@ -112,7 +113,7 @@ class LLMClient:
             raise ConfigurationError(f"the {request.endpoint} chain names no model; give it at least one")
         self.metrics.start()
         try:
-            found = await self._answer(chain, request, tally)
+            found = await self._answer(chain, require_usable(request), tally)
         except CallFailed as error:
             if isinstance(error, RunStopped):
                 self.metrics.stop()

@@ -20,7 +20,9 @@ _REMEMBERED_ANSWERS = 256
 
 def most_input_tokens(request: ChatRequest) -> int:
     """A bound no tokenizer passes: every token is at least one byte of UTF-8."""
-    size = sum(len(message.content.encode()) + _TOKENS_PER_MESSAGE for message in request.messages)
+    size = sum(
+        len(message.content.encode("utf-8", "replace")) + _TOKENS_PER_MESSAGE for message in request.messages
+    )
     if request.output_schema is not None:
         size += _SCHEMA_SIZES.of(request.output_schema)
     return size + _FRAME_TOKENS

@@ -406,3 +406,20 @@ async def test_a_cancelled_caller_that_asks_again_does_not_pay_again() -> None:
             outcome = await again
     assert outcome.from_journal
     assert len(server.requests) == 2
+
+
+async def test_a_bad_row_is_an_outcome_and_the_others_go_on() -> None:
+    """What no provider could be asked is said of its own row, before anything is sent for it."""
+    bad: list[Any] = [
+        ChatRequest(key="dicts", messages=({"role": "user", "content": "hi"},)),  # type: ignore[arg-type]
+        ChatRequest(key="none", messages=()),
+        ChatRequest(key="less", messages=(Message("user", "x"),), max_output_tokens=-1),
+    ]
+    async with scripted_server() as server:
+        budgeted = config(server.base_url, budget={"usd_per_run": 1})
+        async with LLMClient(budgeted) as client:
+            rows = [ask("good", key="good"), *bad, ask("half a pair \ud800", key="half")]
+            outcomes = {outcome.key: outcome async for outcome in client.run(rows)}
+    assert {key for key, outcome in outcomes.items() if outcome.answer} == {"good", "half"}
+    assert all(isinstance(outcomes[key].error, RequestRejected) for key in ("dicts", "none", "less"))
+    assert len(server.requests) == 2
