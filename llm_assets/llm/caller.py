@@ -51,6 +51,7 @@ from llm_assets.llm.transport import HttpRequest, HttpResponse, Transport
 _LOG = logging.getLogger(__name__)
 # How soon to try again to keep an answer when the journal is out of reach.
 _KEEP_AGAIN_SECONDS = 0.5
+# So many refusals without a word on when to come back are no attempts: a crowd passes, a closed door not.
 _FREE_REFUSALS = 3
 _NO_WHOLE_ANSWER = "no whole answer came within the deadline"
 # How often to look whether another process has got the answer to the same request.
@@ -326,9 +327,8 @@ async def _exchange(
         spent = reservation.amount if reservation is not None else NOTHING
         response = await _send(services, call)
         task = asyncio.current_task()
-        if (
-            task in services.under_way
-        ):  # the answer is here: however long it takes to keep, nobody cuts it short
+        if task in services.under_way:
+            # The answer is here: however long it takes to keep, nobody cuts it short.
             services.under_way[task] = math.inf
         answer, error = _parse(call, response)
         returned = _returned(services, call, grant, response, error)
