@@ -45,9 +45,22 @@ class Recording:
     error: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a recording, in seconds from its start."""
+
+    start_seconds: float
+    end_seconds: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioChunk:
-    """A part of a recording, encoded as a provider takes it. `file_name` carries the extension."""
+    """A part of a recording, encoded as a provider takes it. `file_name` carries the extension.
+
+    Where long silences were left out, `audio` is the `spans` one after the other; without any it is the
+    whole stretch from `start_seconds` to `end_seconds`. `speech_seconds` is how much speech was heard in
+    it, None where nobody listened. `channel` counts from 0; None means all channels mixed.
+    """
 
     index: int
     start_seconds: float
@@ -55,6 +68,8 @@ class AudioChunk:
     audio: bytes
     file_name: str
     channel: int | None = None
+    spans: tuple[Span, ...] = ()
+    speech_seconds: float | None = None
 
     @property
     def duration_seconds(self) -> float:

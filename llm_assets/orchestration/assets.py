@@ -1,8 +1,9 @@
 """The three assets: recordings, transcripts and insights, one partition a day.
 
-They are thin: `stages` does the work and is imported inside a run. This module has no postponed
-annotations, since Dagster reads those of an asset as they stand; a data frame is `Any` to Dagster, so
-that any IO manager for data frames fits, and the project loads without pandas.
+They are thin: a module for each stage does the work and is imported inside a run,
+with everything heavy (pandas, DuckDB, PyAV), so the project loads in the time Dagster itself needs. This
+module has no postponed annotations, since Dagster reads those of an asset as they stand; a data frame is
+`Any` to Dagster, so that any IO manager for data frames fits.
 """
 
 import warnings
@@ -79,7 +80,7 @@ def _recordings(root: str, minimum_seconds: float, days: _Days) -> dg.AssetsDefi
         check_specs=[usable_rows_spec(key)],
     )
     def recordings(context: dg.AssetExecutionContext):
-        from llm_assets.orchestration.stages import read_recordings
+        from llm_assets.orchestration.recordings_stage import read_recordings
 
         with as_failures():
             return read_recordings(context, root, minimum_seconds)
@@ -102,7 +103,7 @@ def _transcripts(root: str, days: _Days) -> dg.AssetsDefinition:
         check_specs=[usable_rows_spec(key), row_per_recording_spec(key, upstream)],
     )
     def transcripts(context: dg.AssetExecutionContext, openai: OpenAIResource, recordings: DataFrame):
-        from llm_assets.orchestration.stages import make_transcripts
+        from llm_assets.orchestration.transcripts_stage import make_transcripts
 
         with as_failures():
             return make_transcripts(context, openai, recordings, root)
@@ -127,7 +128,7 @@ def _insights(extractor: Extractor, days: _Days) -> dg.AssetsDefinition:
         check_specs=[usable_rows_spec(key), row_per_recording_spec(key, upstream)],
     )
     def insights(context: dg.AssetExecutionContext, openai: OpenAIResource, transcripts: DataFrame):
-        from llm_assets.orchestration.stages import make_insights
+        from llm_assets.orchestration.insights_stage import make_insights
 
         with as_failures():
             return make_insights(context, openai, transcripts, extractor, table)

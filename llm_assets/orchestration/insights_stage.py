@@ -1,0 +1,42 @@
+"""What an asset of insights does: have the output model's fields extracted from each transcript."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from llm_assets.insights.extract import extract
+from llm_assets.insights.prompts import Extractor
+from llm_assets.llm.requests import Outcome
+from llm_assets.orchestration.calls import Call, ask_all, raise_if_mendable
+from llm_assets.orchestration.rows import frame_of, insight_row, transcripts_of
+from llm_assets.orchestration.stage_result import stage_result
+from llm_assets.records import Insight, Transcript
+from llm_assets.warehouse.tables import Table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from llm_assets.orchestration.resource import OpenAIResource
+
+
+def make_insights(
+    context: dg.AssetExecutionContext,
+    openai: OpenAIResource,
+    transcripts: DataFrame,
+    extractor: Extractor,
+    table: Table,
+) -> dg.MaterializeResult[DataFrame]:
+    """Extract the output model's fields from the transcripts of the run's days."""
+    items = transcripts_of(transcripts)
+
+    async def ask(transcript: Transcript, call: Call) -> tuple[Insight, tuple[Outcome, ...]]:
+        return await extract(transcript, extractor, call)
+
+    finished = ask_all(context, openai, items, ask, concurrency=openai.max_concurrency)
+    raise_if_mendable("insights", finished.items, lambda insight: insight.status)
+    to_row = partial(insight_row, run_id=context.run.run_id)
+    rows = [to_row(each.day, each.result, each.outcomes) for each in finished.items]
+    return stage_result(context, frame_of(table, rows), transcripts, finished)
