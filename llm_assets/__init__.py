@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llm_assets.llm.models import ClientConfig, ModelConfig
     from llm_assets.llm.requests import ChatRequest, Message, Outcome, OutputSchema, TranscriptionRequest
     from llm_assets.llm.stopping import stop_on_sigterm
-    from llm_assets.orchestration.assets import build_audio_insights_assets
+    from llm_assets.orchestration.build import build_audio_insights
     from llm_assets.orchestration.io_manager import DuckDBFrameIOManager
     from llm_assets.orchestration.resource import OpenAIResource
 
@@ -35,7 +35,7 @@ _HOMES = {
     "Outcome": "llm.requests",
     "OutputSchema": "llm.requests",
     "TranscriptionRequest": "llm.requests",
-    "build_audio_insights_assets": "orchestration.assets",
+    "build_audio_insights": "orchestration.build",
     "stop_on_sigterm": "llm.stopping",
 }
 
@@ -53,7 +53,7 @@ __all__ = [
     "Outcome",
     "OutputSchema",
     "TranscriptionRequest",
-    "build_audio_insights_assets",
+    "build_audio_insights",
     "stop_on_sigterm",
 ]
 

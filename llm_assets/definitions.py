@@ -10,23 +10,16 @@ from typing import Any
 
 import dagster as dg
 
-from llm_assets.orchestration.assets import build_audio_insights_assets
+from llm_assets.orchestration.build import build_audio_insights
 from llm_assets.orchestration.io_manager import DuckDBFrameIOManager
-from llm_assets.orchestration.jobs import daily_job
 from llm_assets.orchestration.partitions import daily_partitions
 from llm_assets.orchestration.resource import OpenAIResource
-from llm_assets.orchestration.schedule import daily_schedule
 from llm_assets.orchestration.settings import Settings
 
 
 def build_definitions(settings: Settings, openai: OpenAIResource | None = None) -> dg.Definitions:
     """Assets, checks, job, schedule and resources for these settings."""
-    assets = build_audio_insights_assets(settings.recordings, daily_partitions(settings))
-    job = daily_job(assets)
-    return dg.Definitions(
-        assets=assets,
-        jobs=[job],
-        schedules=[daily_schedule(job)],
+    surroundings = dg.Definitions(
         resources={
             "openai": openai or build_resource(settings),
             "io_manager": DuckDBFrameIOManager(path=settings.duckdb_path),
@@ -34,6 +27,8 @@ def build_definitions(settings: Settings, openai: OpenAIResource | None = None) 
         # The assets of a run follow each other, so a process for each would only cost its start.
         executor=dg.in_process_executor,
     )
+    pipeline = build_audio_insights(settings.recordings, daily_partitions(settings))
+    return dg.Definitions.merge(pipeline, surroundings)
 
 
 def build_resource(settings: Settings, **fields: Any) -> OpenAIResource:

@@ -1,139 +1,92 @@
-"""The three assets: recordings, transcripts and insights, one partition a day.
+"""The assets of the pipeline: recordings, transcripts, and insights of each extractor, one partition a day.
 
-They are thin: a module for each stage does the work and is imported inside a run,
-with everything heavy (pandas, DuckDB, PyAV), so the project loads in the time Dagster itself needs. This
-module has no postponed annotations, since Dagster reads those of an asset as they stand; a data frame is
-`Any` to Dagster, so that any IO manager for data frames fits.
+They are thin: a module for each stage does the work.
 """
 
-import warnings
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from llm_assets.insights.columns import output_columns
-from llm_assets.insights.prompts import Extractor, call_insights_extractor
+from llm_assets.insights.prompts import Extractor
 from llm_assets.orchestration.checks import row_per_recording_spec, usable_rows_spec
-from llm_assets.orchestration.errors import as_failures
 from llm_assets.orchestration.io_manager import COLUMN_SCHEMA, column_schema
-from llm_assets.orchestration.resource import OpenAIResource
+from llm_assets.orchestration.stage_asset import StageAsset, Surroundings, build_stage_asset, openai_of
 from llm_assets.warehouse.tables import RECORDINGS, TRANSCRIPTS, Column, Table, insights_table
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-else:
-    DataFrame = Any
-
-GROUP = "audio_insights"
-MINIMUM_SECONDS = 5.0
-
-# A run that fails leaves all of its days as they were, so a backfill's run is a week: starting it costs
-# little beside the work, and one bad day holds up few others.
-DAYS_PER_BACKFILL_RUN = 7
 
 
-def build_audio_insights_assets(
-    recordings_root: str,
-    partitions: dg.DailyPartitionsDefinition,
-    *,
-    extractor: Extractor | None = None,
-    minimum_seconds: float = MINIMUM_SECONDS,
-    days_per_backfill_run: int = DAYS_PER_BACKFILL_RUN,
-) -> list[dg.AssetsDefinition]:
-    """The assets `recordings`, `transcripts` and one named like the extractor (default: `insights`).
-
-    They need the resources `openai` (an OpenAIResource) and `io_manager` (any that keeps data frames).
-    Recordings shorter than `minimum_seconds` are rows without a call to a model.
-    """
-    with warnings.catch_warnings():
-        # Backfill policies are what these assets are built around; a team is not helped by the notice.
-        warnings.simplefilter("ignore", dg.BetaWarning)
-        days = _Days(partitions, dg.BackfillPolicy.multi_run(max_partitions_per_run=days_per_backfill_run))
-        return [
-            _recordings(recordings_root, minimum_seconds, days),
-            _transcripts(recordings_root, days),
-            _insights(extractor or call_insights_extractor(), days),
-        ]
-
-
-@dataclass(frozen=True, slots=True)
-class _Days:
-    """How the days are partitions, and how many of them a run of a backfill takes."""
-
-    partitions: dg.DailyPartitionsDefinition
-    backfill: dg.BackfillPolicy
-
-
-def _recordings(root: str, minimum_seconds: float, days: _Days) -> dg.AssetsDefinition:
-    key = dg.AssetKey("recordings")
-
-    @dg.asset(
-        partitions_def=days.partitions,
-        backfill_policy=days.backfill,
-        group_name=GROUP,
-        key=key,
+def recordings_asset(root: str, minimum_seconds: float, surroundings: Surroundings) -> dg.AssetsDefinition:
+    """The day's recordings, found and probed."""
+    spec = surroundings.spec(
+        "recordings",
         kinds={"audio", "duckdb"},
         code_version=f"1:{minimum_seconds:g}",
         description="The day's audio recordings, with what they are and whether they can be used.",
         metadata={COLUMN_SCHEMA: column_schema(RECORDINGS), "recordings_root": dg.MetadataValue.path(root)},
-        check_specs=[usable_rows_spec(key)],
     )
-    def recordings(context: dg.AssetExecutionContext):
+
+    def compute(context: dg.AssetExecutionContext, _: DataFrame | None) -> dg.MaterializeResult[DataFrame]:
         from llm_assets.orchestration.recordings_stage import read_recordings
 
-        with as_failures():
-            return read_recordings(context, root, minimum_seconds)
+        return read_recordings(context, root, minimum_seconds)
 
-    return recordings
+    stage = StageAsset(spec=spec, check_specs=[usable_rows_spec(spec.key)], compute=compute)
+    return build_stage_asset(stage, surroundings)
 
 
-def _transcripts(root: str, days: _Days) -> dg.AssetsDefinition:
-    key, upstream = dg.AssetKey("transcripts"), dg.AssetKey("recordings")
-
-    @dg.asset(
-        partitions_def=days.partitions,
-        backfill_policy=days.backfill,
-        group_name=GROUP,
-        key=key,
+def transcripts_asset(root: str, recordings: dg.AssetKey, surroundings: Surroundings) -> dg.AssetsDefinition:
+    """What is said in each of the `recordings`."""
+    spec = surroundings.spec(
+        "transcripts",
         kinds={"openai", "duckdb"},
         code_version="1",
         description="What is said in each recording, whole and as segments with their times.",
         metadata={COLUMN_SCHEMA: column_schema(TRANSCRIPTS)},
-        check_specs=[usable_rows_spec(key), row_per_recording_spec(key, upstream)],
     )
-    def transcripts(context: dg.AssetExecutionContext, openai: OpenAIResource, recordings: DataFrame):
+
+    def compute(
+        context: dg.AssetExecutionContext, upstream: DataFrame | None
+    ) -> dg.MaterializeResult[DataFrame]:
         from llm_assets.orchestration.transcripts_stage import make_transcripts
 
-        with as_failures():
-            return make_transcripts(context, openai, recordings, root)
+        assert upstream is not None
+        return make_transcripts(context, openai_of(context, surroundings), upstream, root)
 
-    return transcripts
+    checks = [usable_rows_spec(spec.key), row_per_recording_spec(spec.key, recordings)]
+    stage = StageAsset(spec=spec, upstream=recordings, check_specs=checks, compute=compute)
+    return build_stage_asset(stage, surroundings)
 
 
-def _insights(extractor: Extractor, days: _Days) -> dg.AssetsDefinition:
-    key, upstream = dg.AssetKey(extractor.name), dg.AssetKey("transcripts")
+def insights_asset(
+    extractor: Extractor, transcripts: dg.AssetKey, surroundings: Surroundings
+) -> dg.AssetsDefinition:
+    """What the extractor makes of each of the `transcripts`, called like the extractor."""
     table = output_table(extractor)
-
-    @dg.asset(
-        partitions_def=days.partitions,
-        backfill_policy=days.backfill,
-        group_name=GROUP,
-        key=key,
+    spec = surroundings.spec(
+        extractor.name,
         kinds={"openai", "duckdb"},
         # The prompt and the schema: the UI shows the rows that were asked for with another one.
         code_version=extractor.prompt_version,
         description=f"{extractor.output_model.__name__} of each transcript: one typed column per field.",
         metadata={COLUMN_SCHEMA: column_schema(table), "prompt": dg.MetadataValue.md(extractor.instructions)},
-        check_specs=[usable_rows_spec(key), row_per_recording_spec(key, upstream)],
     )
-    def insights(context: dg.AssetExecutionContext, openai: OpenAIResource, transcripts: DataFrame):
+
+    def compute(
+        context: dg.AssetExecutionContext, upstream: DataFrame | None
+    ) -> dg.MaterializeResult[DataFrame]:
         from llm_assets.orchestration.insights_stage import make_insights
 
-        with as_failures():
-            return make_insights(context, openai, transcripts, extractor, table)
+        assert upstream is not None
+        return make_insights(context, openai_of(context, surroundings), upstream, extractor, table)
 
-    return insights
+    checks = [usable_rows_spec(spec.key), row_per_recording_spec(spec.key, transcripts)]
+    stage = StageAsset(spec=spec, upstream=transcripts, check_specs=checks, compute=compute)
+    return build_stage_asset(stage, surroundings)
 
 
 def output_table(extractor: Extractor) -> Table:

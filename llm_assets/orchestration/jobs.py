@@ -9,10 +9,10 @@ import dagster as dg
 JOB_NAME = "audio_insights_daily"
 
 
-def daily_job(assets: Sequence[dg.AssetsDefinition]):
+def daily_job(name: str, assets: Sequence[dg.AssetsDefinition]):
     """A job over these assets and their checks, a partition at a time."""
     return dg.define_asset_job(
-        JOB_NAME,
+        name,
         selection=dg.AssetSelection.assets(*assets),
         description="A day's recordings to transcripts to insights.",
     )

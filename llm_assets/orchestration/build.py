@@ -1,0 +1,68 @@
+"""The pipeline as definitions for any Dagster project: assets with their checks, a job and a schedule.
+
+The project in this repository and the component `AudioInsights` are plain users of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from llm_assets.errors import ConfigurationError
+from llm_assets.insights.prompts import Extractor, call_insights_extractor
+from llm_assets.orchestration.assets import insights_asset, recordings_asset, transcripts_asset
+from llm_assets.orchestration.jobs import JOB_NAME, daily_job
+from llm_assets.orchestration.schedule import daily_schedule
+from llm_assets.orchestration.stage_asset import (
+    DAYS_PER_BACKFILL_RUN,
+    Surroundings,
+    Translation,
+)
+
+MINIMUM_SECONDS = 5.0
+
+
+def build_audio_insights(
+    recordings: str,
+    partitions: dg.DailyPartitionsDefinition,
+    *,
+    extractors: Sequence[Extractor] | None = None,
+    prefix: str | None = None,
+    group_name: str | None = None,
+    minimum_seconds: float = MINIMUM_SECONDS,
+    days_per_backfill_run: int = DAYS_PER_BACKFILL_RUN,
+    openai_key: str = "openai",
+    io_manager_key: str = "io_manager",
+    translation: Translation | None = None,
+) -> dg.Definitions:
+    """Assets `recordings`, `transcripts` and one for each extractor, with checks, a job and a schedule.
+
+    They need two resources, which are the project's to give (`dg.Definitions.merge`): an OpenAIResource
+    under `openai_key`, and an IO manager that keeps data frames under `io_manager_key`. Several instances
+    live side by side by their `prefix`. Recordings shorter than `minimum_seconds` are rows without a call
+    to a model. `translation` changes how each asset is described. Raises ConfigurationError.
+    """
+    surroundings = Surroundings(
+        partitions=partitions,
+        prefix=prefix,
+        group_name=group_name,
+        days_per_backfill_run=days_per_backfill_run,
+        openai_key=openai_key,
+        io_manager_key=io_manager_key,
+        **({} if translation is None else {"translation": translation}),
+    )
+    wanted = [call_insights_extractor()] if extractors is None else list(extractors)
+    _require_different_names(wanted)
+    found = recordings_asset(recordings, minimum_seconds, surroundings)
+    said = transcripts_asset(recordings, found.key, surroundings)
+    assets = [found, said, *(insights_asset(each, said.key, surroundings) for each in wanted)]
+    job = daily_job(surroundings.name(JOB_NAME), assets)
+    return dg.Definitions(assets=assets, jobs=[job], schedules=[daily_schedule(job)])
+
+
+def _require_different_names(extractors: Sequence[Extractor]) -> None:
+    names = [extractor.name for extractor in extractors]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigurationError(f"two extractors are called {twice[0]!r}: give each a name of its own")

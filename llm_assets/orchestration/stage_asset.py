@@ -1,0 +1,127 @@
+"""The one way a stage becomes an asset: partitioned by day, its checks beside it, its errors as failures.
+
+A stage's module is imported inside a run, with everything heavy (pandas, DuckDB, PyAV), so the project
+loads in the time Dagster itself needs. A data frame is `Any` to Dagster, so that any IO manager for data
+frames fits. This module has no postponed annotations: Dagster reads an asset's as they stand.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from llm_assets.errors import ConfigurationError
+from llm_assets.orchestration.errors import as_failures
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from llm_assets.orchestration.resource import OpenAIResource
+
+GROUP = "audio_insights"
+
+# A run that fails leaves all of its days as they were, so a backfill's run is a week: starting it costs
+# little beside the work, and one bad day holds up few others.
+DAYS_PER_BACKFILL_RUN = 7
+
+Translation = Callable[[dg.AssetSpec], dg.AssetSpec]
+
+
+def _as_it_is(spec: dg.AssetSpec) -> dg.AssetSpec:
+    return spec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the assets of one instance have in common.
+
+    `prefix` goes before every name, so that several instances live side by side. `translation` has the
+    last word on each asset: key, group, tags, owners, whatever Dagster knows of it. `openai_key` and
+    `io_manager_key` are the resources the assets ask for.
+    """
+
+    partitions: dg.DailyPartitionsDefinition
+    prefix: str | None = None
+    group_name: str | None = None
+    days_per_backfill_run: int = DAYS_PER_BACKFILL_RUN
+    openai_key: str = "openai"
+    io_manager_key: str = "io_manager"
+    translation: Translation = _as_it_is
+
+    def __post_init__(self) -> None:
+        if self.days_per_backfill_run < 1:
+            raise ConfigurationError(
+                f"days_per_backfill_run is {self.days_per_backfill_run}: it must be 1 or more"
+            )
+
+    def name(self, name: str) -> str:
+        """A name for a job, a schedule or a group: `sales_audio_insights`."""
+        return f"{self.prefix}_{name}" if self.prefix else name
+
+    def spec(self, name: str, **fields: Any) -> dg.AssetSpec:
+        """How an asset is described, after the user's own translation."""
+        key = dg.AssetKey([self.prefix, name] if self.prefix else [name])
+        return self.translation(
+            dg.AssetSpec(
+                key,
+                group_name=self.group_name or self.name(GROUP),
+                partitions_def=self.partitions,
+                **fields,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageAsset:
+    """A stage: how its asset is described, what it reads, what is checked, what it does in a run.
+
+    `compute` gets the upstream frame; a stage without an upstream gets none.
+    """
+
+    spec: dg.AssetSpec
+    upstream: dg.AssetKey | None = None
+    check_specs: Sequence[dg.AssetCheckSpec] = ()
+    compute: "Callable[[dg.AssetExecutionContext, DataFrame | None], dg.MaterializeResult[DataFrame]]"
+
+
+def build_stage_asset(stage: StageAsset, surroundings: Surroundings) -> dg.AssetsDefinition:
+    """The asset of a stage."""
+    spec = stage.spec
+    with warnings.catch_warnings():
+        # Backfill policies are what these assets are built around; a team is not helped by the notice.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+
+        @dg.asset(
+            key=spec.key,
+            ins={"upstream": dg.AssetIn(key=stage.upstream)} if stage.upstream else {},
+            description=spec.description,
+            metadata=spec.metadata,
+            group_name=spec.group_name,
+            owners=spec.owners,
+            tags={key: value for key, value in spec.tags.items() if not key.startswith(_KIND)},
+            kinds=spec.kinds,
+            code_version=spec.code_version,
+            automation_condition=spec.automation_condition,
+            freshness_policy=spec.freshness_policy,
+            partitions_def=surroundings.partitions,
+            backfill_policy=dg.BackfillPolicy.multi_run(surroundings.days_per_backfill_run),
+            required_resource_keys={surroundings.openai_key} if stage.upstream else set(),
+            io_manager_key=surroundings.io_manager_key,
+            check_specs=stage.check_specs,
+        )
+        def asset(context: dg.AssetExecutionContext, **inputs: Any):
+            with as_failures():
+                return stage.compute(context, inputs.get("upstream"))
+
+    return asset
+
+
+# Dagster keeps kinds among the tags, and takes them by their own name only.
+_KIND = "dagster/kind/"
+
+
+def openai_of(context: dg.AssetExecutionContext, surroundings: Surroundings) -> "OpenAIResource":
+    """The resource that calls models, under the name these assets know it by."""
+    return getattr(context.resources, surroundings.openai_key)
