@@ -14,6 +14,7 @@
     │   └── StateMissing              there is none yet
     ├── RunStopped                    going on is pointless or forbidden; what was paid for is kept
     │   ├── BudgetExceeded
+    │   ├── ClientClosed              the client is closing: nothing new is sent
     │   ├── QuotaExhausted            the account has no credit: waiting never helps
     │   └── CredentialsRefused        401 or 403
     └── CallFailed                    one call to a model failed
@@ -97,6 +98,10 @@ class RunStopped(LLMAssetsError):
 
 class BudgetExceeded(RunStopped):
     """The next call could have spent past a cap, and nothing cheaper was left to try."""
+
+
+class ClientClosed(RunStopped):
+    """The client is closing or closed, so this call was not sent; what was on its way is kept."""
 
 
 class CallFailed(LLMAssetsError):

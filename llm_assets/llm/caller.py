@@ -19,6 +19,7 @@ from functools import partial
 from llm_assets.clock import Clock
 from llm_assets.errors import (
     CallFailed,
+    ClientClosed,
     ConnectionFailed,
     Overloaded,
     PriceUnknown,
@@ -72,7 +73,10 @@ class Link:
 
 @dataclass(slots=True)
 class Tally:
-    """What one logical call has been through so far, over all attempts and models."""
+    """What one logical call has been through so far, over all attempts and models.
+
+    `on_the_wire` while its request is sent and nothing but the answer is waited for.
+    """
 
     started_at: float
     give_up_at: float
@@ -83,6 +87,7 @@ class Tally:
     request_id: str | None = None
     latency_seconds: float = 0.0
     uninformed_refusals: int = 0
+    on_the_wire: bool = False
 
 
 @dataclass(slots=True)
@@ -90,7 +95,7 @@ class Services:
     """What all models of a client share. `under_way` are the exchanges that have been sent, with the moment
     at which each is given up; `on_the_wire` are the same by their key.
 
-    `answered` says whether any model has answered this client yet.
+    `answered` says whether any model has answered this client yet, `closing` that nothing new is sent.
     """
 
     config: ClientConfig
@@ -106,6 +111,12 @@ class Services:
     under_way: dict[asyncio.Task[None], float] = field(default_factory=dict[asyncio.Task[None], float])
     on_the_wire: dict[bytes, asyncio.Task[None]] = field(default_factory=dict[bytes, asyncio.Task[None]])
     answered: bool = False
+    closing: bool = False
+
+    def require_open(self) -> None:
+        """Raises ClientClosed once the client is closing."""
+        if self.closing:
+            raise ClientClosed("the client is closing, so this was not sent; ask again with another client")
 
     def window(self, link: Link) -> Window:
         window = self.windows.get(link.pool)
@@ -149,13 +160,16 @@ async def ask(services: Services, call: Call) -> Found:
     retry, clock, tally = services.config.retry, services.clock, call.tally
     attempt = 0
     while True:
+        services.require_open()
         try:
             return await _attempt(services, call)
         except AskedElsewhere:
+            services.require_open()
             await _wait_for_the_other(services, call)
         except CallFailed as error:
             if not is_mendable(error) or _no_quota_in_time(error):
                 raise
+            services.require_open()
             # A refusal for want of quota says nothing against the request: it waits its turn again.
             # Where the server never says for how long, that comes to an end too.
             refused = isinstance(error, RateLimited) and tally.uninformed_refusals <= _FREE_REFUSALS
@@ -203,7 +217,11 @@ async def _attempt(services: Services, call: Call) -> Found:
     services.under_way[task] = services.clock.now() + services.config.retry.deadline_seconds
     services.on_the_wire[call.key] = task
     task.add_done_callback(partial(_landed, services, call.key))
-    return await done
+    call.tally.on_the_wire = True
+    try:
+        return await done
+    finally:
+        call.tally.on_the_wire = False
 
 
 def _landed(services: Services, key: bytes, task: asyncio.Task[None]) -> None:
@@ -322,6 +340,9 @@ async def _exchange(
         known = await services.journal.begin(call.key, call.keys, call.request.endpoint, call.link.model)
         if known is not None:
             return Found(known, from_journal=True)
+        if services.closing:
+            await services.journal.withdraw(call.key)
+            services.require_open()
         # Unless something better is known: the request may have been billed, and told the limiter nothing.
         returned = Return(grant=grant, answered=False, failed="no answer came")
         spent = reservation.amount if reservation is not None else NOTHING

@@ -16,10 +16,10 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from llm_assets.clock import Clock, SystemClock
-from llm_assets.errors import CallFailed, ConfigurationError, RunStopped, StateUnavailable
+from llm_assets.errors import CallFailed, ClientClosed, ConfigurationError, RunStopped, StateUnavailable
 from llm_assets.llm.assemble import make_chains, open_services
 from llm_assets.llm.caller import Found, Services, Tally
 from llm_assets.llm.chain import ModelChain
@@ -66,6 +66,10 @@ class LLMClient:
         self._chains: dict[Endpoint, ModelChain] = {}
         self._asking: dict[bytes, asyncio.Future[Found]] = {}
         self._heart: asyncio.Task[None] | None = None
+        self._calls: dict[asyncio.Task[Any], Tally] = {}
+        self._turned_away: set[asyncio.Task[Any]] = set()
+        self._last_call_ended = asyncio.Event()
+        self._closed = False
         self.metrics = Metrics()
 
     async def __aenter__(self) -> Self:
@@ -79,7 +83,7 @@ class LLMClient:
                 )
             )
             self._chains = make_chains(services, TokenCounter())
-            self._services = services
+            self._services, self._closed = services, False
             self._stack = stack.pop_all()
         self._heart = asyncio.create_task(self._beat())
         return self
@@ -87,30 +91,45 @@ class LLMClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait a bounded time for the answers that are on their way, then close everything."""
+        """Turn away the calls that wait, wait a bounded time for answers on their way, close everything."""
         if self._heart is not None:
             self._heart.cancel()
         try:
-            if self._services is not None and self._services.under_way:
-                by_cancellation = kind is not None and not issubclass(kind, Exception)
-                await self._drain(self._services.under_way, say_so=by_cancellation)
+            if self._services is not None:
+                self._turn_away_who_waits(self._services)
+                if self._services.under_way:
+                    by_cancellation = kind is not None and not issubclass(kind, Exception)
+                    await self._drain(self._services.under_way, say_so=by_cancellation)
+                while self._calls:  # they hand back what they held
+                    self._last_call_ended.clear()
+                    await self._last_call_ended.wait()
         finally:
-            self._services = None
+            self._services, self._closed = None, True
             await self._stack.aclose()
 
     async def call(self, request: Request) -> Outcome:
         """Ask the chain for one answer. Identical requests at the same time make one call.
 
         Raises RunStopped, StateUnavailable or ConfigurationError; any other failure is in the outcome.
+        Once the client closes, that is ClientClosed for whatever is not on the wire yet.
         """
         services = self._services
         if services is None:
+            if self._closed:
+                raise ClientClosed(
+                    "the client is closed, so this was not sent; ask again with another client"
+                )
             raise RuntimeError("the client is not open: use it as an async context manager, within its block")
+        services.require_open()
         now = services.clock.now()
         tally = Tally(started_at=now, give_up_at=now + self._config.retry.deadline_seconds)
         chain = self._chains.get(request.endpoint)
         if chain is None:
             raise ConfigurationError(f"the {request.endpoint} chain names no model; give it at least one")
+        task = asyncio.current_task()
+        assert task is not None
+        cancelled_before = task.cancelling()
+        self._calls[task] = tally
         self.metrics.start()
         try:
             found = await self._answer(chain, require_usable(request), tally)
@@ -119,11 +138,19 @@ class LLMClient:
                 self.metrics.stop()
                 raise
             outcome = _failed(request, error, tally, services.clock.now())
-        except BaseException:
+        except BaseException as error:
             self.metrics.stop()
+            if isinstance(error, asyncio.CancelledError) and task in self._turned_away:
+                if task.uncancel() <= cancelled_before:  # nobody but us wanted it
+                    services.require_open()
             raise
         else:
             outcome = _answered(request, found, tally, services.clock.now())
+        finally:
+            del self._calls[task]
+            if services.closing:
+                self._turned_away.discard(task)
+                self._last_call_ended.set()
         self.metrics.add(outcome)
         return outcome
 
@@ -143,12 +170,10 @@ class LLMClient:
         keys = chain.keys(request)
         first = keys[0]
         while (asking := self._asking.get(first)) is not None:
-            try:
-                found = await asyncio.shield(asking)
-            except asyncio.CancelledError:
-                if asking.cancelled():  # the other one was cancelled, not this one
-                    continue
-                raise
+            await asyncio.wait((asking,))
+            if asking.cancelled():  # the other one was cancelled, not this one
+                continue
+            found = asking.result()
             self.metrics.shared()
             return replace(found, from_journal=True)
         future: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
@@ -167,6 +192,14 @@ class LLMClient:
             return found
         finally:
             del self._asking[first]
+
+    def _turn_away_who_waits(self, services: Services) -> None:
+        """Nothing new is sent from now on, so nobody has to wait for it."""
+        services.closing = True
+        for task, tally in self._calls.items():
+            if not tally.on_the_wire:
+                self._turned_away.add(task)
+                task.cancel()
 
     async def _beat(self) -> None:
         """Keep what this client has reserved, and what it has sent, while its calls take long."""

@@ -13,6 +13,7 @@ from scripted_server import answer, error, scripted_server
 
 from llm_assets.errors import (
     BudgetExceeded,
+    ClientClosed,
     ConfigurationError,
     CredentialsRefused,
     Overloaded,
@@ -362,7 +363,7 @@ async def test_a_closed_client_says_so() -> None:
             assert (await client.call(ask())).answer is not None
             with pytest.raises(RuntimeError, match="open already"):
                 await client.__aenter__()
-        with pytest.raises(RuntimeError, match="not open"):
+        with pytest.raises(ClientClosed, match="closed"):
             await client.call(ask("later"))
 
 
