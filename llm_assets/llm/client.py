@@ -140,9 +140,8 @@ class LLMClient:
             outcome = _failed(request, error, tally, services.clock.now())
         except BaseException as error:
             self.metrics.stop()
-            if isinstance(error, asyncio.CancelledError) and task in self._turned_away:
-                if task.uncancel() <= cancelled_before:  # nobody but us wanted it
-                    services.require_open()
+            if isinstance(error, asyncio.CancelledError) and self._wanted_by_us_alone(task, cancelled_before):
+                services.require_open()
             raise
         else:
             outcome = _answered(request, found, tally, services.clock.now())
@@ -200,6 +199,10 @@ class LLMClient:
             if not tally.on_the_wire:
                 self._turned_away.add(task)
                 task.cancel()
+
+    def _wanted_by_us_alone(self, task: asyncio.Task[Any], cancelled_before: int) -> bool:
+        """Whether a cancellation came from closing and from nobody else."""
+        return task in self._turned_away and task.uncancel() <= cancelled_before
 
     async def _beat(self) -> None:
         """Keep what this client has reserved, and what it has sent, while its calls take long."""

@@ -1,4 +1,4 @@
-"""A client that closes while other tasks still call: nothing new is sent, nobody hangs, what is paid is kept."""
+"""A client that closes while other tasks still call: nothing new is sent, nobody hangs, the paid is kept."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def test_who_waits_is_told_and_who_is_on_the_wire_is_answered(cause: str, 
 
 
 async def test_a_failed_attempt_is_not_tried_again_while_closing() -> None:
-    """What is on the wire when closing begins and fails is told so: the next attempt would be something new."""
+    """What is on the wire and fails is told of the closing: the next attempt would be something new."""
     async with scripted_server(
         lambda request, number: (
             error(500, "broken") if number > 1 else {"choices": [{"message": {"content": "a"}}]}
@@ -108,7 +108,7 @@ async def test_a_failed_attempt_is_not_tried_again_while_closing() -> None:
 
 
 async def test_a_stream_read_by_another_task_ends_with_the_error() -> None:
-    """Whoever reads a stream of a client that is closed by somebody else is told, and nothing more is sent."""
+    """Whoever reads a stream of a client that somebody else closes is told, and nothing more is sent."""
     async with scripted_server() as server:
         chain = config(server, max_concurrency=2)
         async with one_on_the_wire(server, chain) as (client, sent):
