@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from llm_assets.orchestration.build import build_audio_insights
     from llm_assets.orchestration.io_manager import DuckDBFrameIOManager
     from llm_assets.orchestration.resource import OpenAIResource
+    from llm_assets.recordings.source import Hints, RecordingSource
 
 _HOMES = {
     "CallInsights": "insights.call_insights",
@@ -27,6 +28,7 @@ _HOMES = {
     "ClientConfig": "llm.models",
     "DuckDBFrameIOManager": "orchestration.io_manager",
     "Extractor": "insights.prompts",
+    "Hints": "recordings.source",
     "LLMClient": "llm.client",
     "Message": "llm.requests",
     "MetricsSnapshot": "llm.metrics",
@@ -34,6 +36,7 @@ _HOMES = {
     "OpenAIResource": "orchestration.resource",
     "Outcome": "llm.requests",
     "OutputSchema": "llm.requests",
+    "RecordingSource": "recordings.source",
     "TranscriptionRequest": "llm.requests",
     "build_audio_insights": "orchestration.build",
     "stop_on_sigterm": "llm.stopping",
@@ -45,6 +48,7 @@ __all__ = [
     "ClientConfig",
     "DuckDBFrameIOManager",
     "Extractor",
+    "Hints",
     "LLMClient",
     "Message",
     "MetricsSnapshot",
@@ -52,6 +56,7 @@ __all__ = [
     "OpenAIResource",
     "Outcome",
     "OutputSchema",
+    "RecordingSource",
     "TranscriptionRequest",
     "build_audio_insights",
     "stop_on_sigterm",

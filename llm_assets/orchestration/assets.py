@@ -14,32 +14,38 @@ from llm_assets.insights.prompts import Extractor
 from llm_assets.orchestration.checks import row_per_recording_spec, usable_rows_spec
 from llm_assets.orchestration.io_manager import COLUMN_SCHEMA, column_schema
 from llm_assets.orchestration.stage_asset import StageAsset, Surroundings, build_stage_asset, openai_of
+from llm_assets.recordings.source import RecordingSource
 from llm_assets.warehouse.tables import RECORDINGS, TRANSCRIPTS, Column, Table, insights_table
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-def recordings_asset(root: str, minimum_seconds: float, surroundings: Surroundings) -> dg.AssetsDefinition:
+def recordings_asset(source: RecordingSource, surroundings: Surroundings) -> dg.AssetsDefinition:
     """The day's recordings, found and probed."""
     spec = surroundings.spec(
         "recordings",
         kinds={"audio", "duckdb"},
-        code_version=f"1:{minimum_seconds:g}",
+        code_version=f"1:{source.minimum_seconds:g}",
         description="The day's audio recordings, with what they are and whether they can be used.",
-        metadata={COLUMN_SCHEMA: column_schema(RECORDINGS), "recordings_root": dg.MetadataValue.path(root)},
+        metadata={
+            COLUMN_SCHEMA: column_schema(RECORDINGS),
+            "recordings_root": dg.MetadataValue.path(source.place),
+        },
     )
 
     def compute(context: dg.AssetExecutionContext, _: DataFrame | None) -> dg.MaterializeResult[DataFrame]:
         from llm_assets.orchestration.recordings_stage import read_recordings
 
-        return read_recordings(context, root, minimum_seconds)
+        return read_recordings(context, source)
 
     stage = StageAsset(spec=spec, check_specs=[usable_rows_spec(spec.key)], compute=compute)
     return build_stage_asset(stage, surroundings)
 
 
-def transcripts_asset(root: str, recordings: dg.AssetKey, surroundings: Surroundings) -> dg.AssetsDefinition:
+def transcripts_asset(
+    source: RecordingSource, recordings: dg.AssetKey, surroundings: Surroundings
+) -> dg.AssetsDefinition:
     """What is said in each of the `recordings`."""
     spec = surroundings.spec(
         "transcripts",
@@ -55,7 +61,7 @@ def transcripts_asset(root: str, recordings: dg.AssetKey, surroundings: Surround
         from llm_assets.orchestration.transcripts_stage import make_transcripts
 
         assert upstream is not None
-        return make_transcripts(context, openai_of(context, surroundings), upstream, root)
+        return make_transcripts(context, openai_of(context, surroundings), upstream, source)
 
     checks = [usable_rows_spec(spec.key), row_per_recording_spec(spec.key, recordings)]
     stage = StageAsset(spec=spec, upstream=recordings, check_specs=checks, compute=compute)

@@ -6,6 +6,7 @@ The project in this repository and the component `AudioInsights` are plain users
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import dagster as dg
 
@@ -19,18 +20,16 @@ from llm_assets.orchestration.stage_asset import (
     Surroundings,
     Translation,
 )
-
-MINIMUM_SECONDS = 5.0
+from llm_assets.recordings.source import RecordingSource
 
 
 def build_audio_insights(
-    recordings: str,
+    recordings: str | Path | RecordingSource,
     partitions: dg.DailyPartitionsDefinition,
     *,
     extractors: Sequence[Extractor] | None = None,
     prefix: str | None = None,
     group_name: str | None = None,
-    minimum_seconds: float = MINIMUM_SECONDS,
     days_per_backfill_run: int = DAYS_PER_BACKFILL_RUN,
     openai_key: str = "openai",
     io_manager_key: str = "io_manager",
@@ -40,8 +39,8 @@ def build_audio_insights(
 
     They need two resources, which are the project's to give (`dg.Definitions.merge`): an OpenAIResource
     under `openai_key`, and an IO manager that keeps data frames under `io_manager_key`. Several instances
-    live side by side by their `prefix`. Recordings shorter than `minimum_seconds` are rows without a call
-    to a model. `translation` changes how each asset is described. Raises ConfigurationError.
+    live side by side by their `prefix`. `recordings` is their folder or URL, or a RecordingSource that says
+    more about them. `translation` changes how each asset is described. Raises ConfigurationError.
     """
     surroundings = Surroundings(
         partitions=partitions,
@@ -52,10 +51,11 @@ def build_audio_insights(
         io_manager_key=io_manager_key,
         **({} if translation is None else {"translation": translation}),
     )
+    source = RecordingSource.of(recordings).in_timezone(partitions.timezone)
     wanted = [call_insights_extractor()] if extractors is None else list(extractors)
     _require_different_names(wanted)
-    found = recordings_asset(recordings, minimum_seconds, surroundings)
-    said = transcripts_asset(recordings, found.key, surroundings)
+    found = recordings_asset(source, surroundings)
+    said = transcripts_asset(source, found.key, surroundings)
     assets = [found, said, *(insights_asset(each, said.key, surroundings) for each in wanted)]
     job = daily_job(surroundings.name(JOB_NAME), assets)
     return dg.Definitions(assets=assets, jobs=[job], schedules=[daily_schedule(job)])

@@ -18,6 +18,7 @@ from llm_assets.orchestration.rows import frame_of, recording_row
 from llm_assets.orchestration.stage_result import report_day
 from llm_assets.recordings.find import FoundRecording, find_recordings
 from llm_assets.recordings.read import read_recording
+from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import Recording
 from llm_assets.warehouse.tables import RECORDINGS
 
@@ -28,31 +29,32 @@ READERS = 4
 
 
 def read_recordings(
-    context: dg.AssetExecutionContext, root: str, minimum_seconds: float
+    context: dg.AssetExecutionContext, source: RecordingSource
 ) -> dg.MaterializeResult[DataFrame]:
     """Find and probe the recordings of the run's days. Calls no model."""
     days = partition_dates(context.partition_keys)
-    found = [(day, each) for day in days for each in find_recordings(root, day)]
+    found = [(day, each) for day in days for each in find_recordings(source, day)]
     if not found:
-        context.log.info(f"There are no recordings for {_span(days)} in {root}: the partition is empty.")
-    recordings = run_coroutine(_read_all(context, root, found, minimum_seconds)) if found else []
+        context.log.info(
+            f"There are no recordings for {_span(days)} in {source.place}: the partition is empty."
+        )
+    recordings = run_coroutine(_read_all(context, source, found)) if found else []
     frame = frame_of(RECORDINGS, [recording_row(recording) for recording in recordings])
     for day in days:
-        report_day(context, day, frame, {"recordings_root": dg.MetadataValue.path(root)})
+        report_day(context, day, frame, {"recordings_root": dg.MetadataValue.path(source.place)})
     return dg.MaterializeResult(value=frame, check_results=[check_usable_rows(frame)])
 
 
 async def _read_all(
     context: dg.AssetExecutionContext,
-    root: str,
+    source: RecordingSource,
     found: Sequence[tuple[date, FoundRecording]],
-    minimum_seconds: float,
 ) -> list[Recording]:
     reporter = ProgressReporter("recordings", len(found), context.log.info)
 
     async def read(numbered: tuple[int, tuple[date, FoundRecording]]) -> tuple[int, Recording]:
         number, (day, each) = numbered
-        return number, await asyncio.to_thread(read_recording, root, each, day, minimum_seconds)
+        return number, await asyncio.to_thread(read_recording, source, each, day)
 
     recordings: dict[int, Recording] = {}
     async for number, recording in stream(read, enumerate(found), concurrency=READERS):

@@ -17,6 +17,7 @@ from llm_assets.orchestration.rows import frame_of, recordings_of, transcript_ro
 from llm_assets.orchestration.stage_result import stage_result
 from llm_assets.recordings.prepare import ChunkLimits, prepare_chunks
 from llm_assets.recordings.read import load_audio
+from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import AudioChunk, Recording, Transcript
 from llm_assets.transcription.transcribe import TranscriptionOptions, transcribe
 from llm_assets.warehouse.tables import TRANSCRIPTS
@@ -34,7 +35,7 @@ RECORDINGS_IN_FLIGHT = 32
 class TranscriptionStage:
     """How recordings become transcripts."""
 
-    root: str
+    source: RecordingSource
     options: TranscriptionOptions
     limits: ChunkLimits
 
@@ -43,18 +44,18 @@ class TranscriptionStage:
 
     async def _chunks(self, recording: Recording) -> AsyncIterator[AudioChunk]:
         """Chunks as they are cut, in a thread: decoding would hold up every call in flight."""
-        audio = await asyncio.to_thread(load_audio, self.root, recording)
+        audio = await asyncio.to_thread(load_audio, self.source, recording)
         chunks = prepare_chunks(audio, recording, self.limits)
         while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
             yield chunk
 
 
 def make_transcripts(
-    context: dg.AssetExecutionContext, openai: OpenAIResource, recordings: DataFrame, root: str
+    context: dg.AssetExecutionContext, openai: OpenAIResource, recordings: DataFrame, source: RecordingSource
 ) -> dg.MaterializeResult[DataFrame]:
     """Transcribe the recordings of the run's days."""
     items = [(recording.partition_date, recording) for recording in recordings_of(recordings)]
-    stage = TranscriptionStage(root, TranscriptionOptions(), chunk_limits(openai.client_config()))
+    stage = TranscriptionStage(source, TranscriptionOptions(), chunk_limits(openai.client_config()))
     in_flight = min(RECORDINGS_IN_FLIGHT, openai.max_concurrency)
     finished = ask_all(context, openai, items, stage.ask, concurrency=in_flight)
     raise_if_mendable("transcripts", finished.items, lambda transcript: transcript.status)

@@ -16,6 +16,7 @@ from typing import Any, cast
 from upath import UPath
 
 from llm_assets.recordings.place import local_folder, open_root, unavailable
+from llm_assets.recordings.source import RecordingSource
 
 EXTENSIONS = frozenset(
     {".flac", ".m4a", ".mp3", ".mp4", ".mpeg", ".mpga", ".oga", ".ogg", ".opus", ".wav", ".webm"}
@@ -32,14 +33,14 @@ class FoundRecording:
     modified_at: datetime | None
 
 
-def find_recordings(root: str, partition_date: date) -> list[FoundRecording]:
+def find_recordings(source: RecordingSource, partition_date: date) -> list[FoundRecording]:
     """The recordings of one day, sorted by path.
 
     Raises:
         RecordingsUnavailable: the root does not exist or cannot be listed.
         MissingExtra: the root is a URL whose file system is not installed.
     """
-    place = open_root(root)
+    place = open_root(source)
     folder = local_folder(place)
     try:
         if folder is None:
@@ -49,9 +50,9 @@ def find_recordings(root: str, partition_date: date) -> list[FoundRecording]:
             found = list(_listed_locally(folder, partition_date))
             there = bool(found) or folder.is_dir()
     except Exception as error:  # a bucket's client has errors of its own that no built-in class covers
-        raise unavailable(root, str(error)) from error
+        raise unavailable(source, str(error)) from error
     if not there:
-        raise unavailable(root, "it does not exist")
+        raise unavailable(source, "it does not exist")
     return sorted(found, key=lambda recording: recording.path)
 
 

@@ -11,34 +11,35 @@ from pathlib import Path
 from upath import UPath
 
 from llm_assets.errors import MissingExtra, RecordingsUnavailable, RecordingUnreadable
+from llm_assets.recordings.source import RecordingSource
 
 VARIABLE = "LLM_ASSETS_RECORDINGS"
 _EXTRAS = {"s3": "s3", "s3a": "s3"}
 
 
-def open_root(root: str) -> UPath:
-    """The place that `root` names, without looking whether it is there.
+def open_root(source: RecordingSource) -> UPath:
+    """The place that the source's root names, without looking whether it is there.
 
     Raises:
         MissingExtra: the URL needs a package that an extra of this package brings.
         RecordingsUnavailable: nothing installed understands the URL.
     """
     try:
-        place = UPath(root)
+        place = UPath(source.root, **source.storage_options)
         _ = place.fs  # the file system behind a URL is imported at its first use
     except ImportError as error:
-        extra = _EXTRAS.get(root.partition("://")[0])
+        extra = _EXTRAS.get(source.root.partition("://")[0])
         if extra is None:
-            raise unavailable(root, str(error)) from error
-        raise MissingExtra(f"reading recordings from {root}", extra) from error
+            raise unavailable(source, str(error)) from error
+        raise MissingExtra(f"reading recordings from {source.place}", extra) from error
     except ValueError as error:
-        raise unavailable(root, str(error)) from error
+        raise unavailable(source, str(error)) from error
     return place
 
 
-def unavailable(root: str, reason: str) -> RecordingsUnavailable:
+def unavailable(source: RecordingSource, reason: str) -> RecordingsUnavailable:
     return RecordingsUnavailable(
-        f"The recordings at {root} cannot be listed: {reason}. "
+        f"The recordings at {source.place} cannot be listed: {reason}. "
         f"Set {VARIABLE} to the folder or URL that holds one folder per day (2026-03-02, …)."
     )
 
@@ -50,14 +51,14 @@ def local_folder(place: UPath) -> Path | None:
     return Path(place.path).expanduser().resolve()
 
 
-def read_bytes(root: str, path: str) -> bytes:
+def read_bytes(source: RecordingSource, path: str) -> bytes:
     """The content of one recording.
 
     Raises:
         RecordingUnreadable: it is gone, leads outside the root, is no file or cannot be read.
         MissingExtra, RecordingsUnavailable: the root itself cannot be used.
     """
-    place = open_root(root)
+    place = open_root(source)
     folder = local_folder(place)
     try:
         if folder is None:

@@ -14,14 +14,13 @@ from llm_assets.errors import RecordingUnreadable
 from llm_assets.recordings.find import FoundRecording
 from llm_assets.recordings.place import read_bytes
 from llm_assets.recordings.probe import probe
+from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import Recording, RowStatus
 
 _ID_DIGITS = 20
 
 
-def read_recording(
-    root: str, found: FoundRecording, partition_date: date, minimum_seconds: float = 5.0
-) -> Recording:
+def read_recording(source: RecordingSource, found: FoundRecording, partition_date: date) -> Recording:
     """The row of one recording; its status is `ok`, `too_short` or `unreadable`, its error the reason.
 
     Runs in a worker process as well: everything that goes in and comes out pickles.
@@ -40,20 +39,20 @@ def read_recording(
     try:
         if row.path != found.path:
             raise RecordingUnreadable("its name is not valid UTF-8; rename it")
-        audio = read_bytes(root, found.path)
+        audio = read_bytes(source, found.path)
     except RecordingUnreadable as error:
         return _unreadable(row, str(error))
-    return _probed(row, audio, minimum_seconds)
+    return _probed(row, audio, source.minimum_seconds)
 
 
-def load_audio(root: str, recording: Recording) -> bytes:
+def load_audio(source: RecordingSource, recording: Recording) -> bytes:
     """The bytes that `recording` is the row of.
 
     Raises:
         RecordingUnreadable: they are gone, or no longer the same.
         MissingExtra, RecordingsUnavailable: the root itself cannot be used.
     """
-    audio = read_bytes(root, recording.path)
+    audio = read_bytes(source, recording.path)
     if _sha256(audio) != recording.sha256:
         raise RecordingUnreadable("changed since it was read; materialize the recordings of this day again")
     return audio

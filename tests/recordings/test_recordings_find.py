@@ -12,12 +12,13 @@ from upath import UPath
 
 from llm_assets.errors import MissingExtra, RecordingsUnavailable
 from llm_assets.recordings.find import EXTENSIONS, find_recordings
+from llm_assets.recordings.source import RecordingSource
 
 DAY = date(2026, 3, 2)
 
 
 def paths(root: str | Path, day: date = DAY) -> list[str]:
-    return [found.path for found in find_recordings(str(root), day)]
+    return [found.path for found in find_recordings(RecordingSource(root=str(root)), day)]
 
 
 def test_finds_the_day_in_path_order(tmp_path: Path) -> None:
@@ -30,7 +31,7 @@ def test_finds_the_day_in_path_order(tmp_path: Path) -> None:
 def test_tells_name_size_and_time(tmp_path: Path) -> None:
     """What a listing knows is on the found recording, with the time in UTC."""
     put(tmp_path, "2026-03-02/call.ogg", b"12345")
-    [found] = find_recordings(str(tmp_path), DAY)
+    [found] = find_recordings(RecordingSource(root=str(tmp_path)), DAY)
     assert (found.file_name, found.size_bytes) == ("call.ogg", 5)
     assert found.modified_at is not None
     assert found.modified_at.tzinfo is UTC
@@ -69,7 +70,7 @@ def test_a_missing_root_says_what_to_set(tmp_path: Path, root: str) -> None:
     """A root that is not there names itself and the variable that sets it."""
     root = root if "://" in root else str(tmp_path / root)
     with pytest.raises(RecordingsUnavailable, match="LLM_ASSETS_RECORDINGS") as caught:
-        find_recordings(root, DAY)
+        find_recordings(RecordingSource(root=root), DAY)
     assert root in str(caught.value)
 
 
@@ -77,14 +78,14 @@ def test_a_root_that_is_a_file_is_an_error(tmp_path: Path) -> None:
     """A file where a folder should be cannot be listed."""
     root = put(tmp_path, "recordings", b"x")
     with pytest.raises(RecordingsUnavailable):
-        find_recordings(str(root), DAY)
+        find_recordings(RecordingSource(root=str(root)), DAY)
 
 
 @pytest.mark.skipif(find_spec("s3fs") is not None, reason="the extra for S3 is installed")
 def test_a_bucket_without_its_extra_says_what_to_install() -> None:
     """A URL whose file system is an extra of this package names the extra."""
     with pytest.raises(MissingExtra, match=r"llm-assets\[s3\]"):
-        find_recordings("s3://bucket/calls", DAY)
+        find_recordings(RecordingSource(root="s3://bucket/calls"), DAY)
 
 
 def test_a_link_out_of_the_root_is_listed_for_its_row(tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_a_day_that_is_a_link_out_of_the_root_is_refused(tmp_path: Path) -> None
     (tmp_path / "root").mkdir()
     (tmp_path / "root/2026-03-02").symlink_to(tmp_path / "outside")
     with pytest.raises(RecordingsUnavailable, match="leads outside"):
-        find_recordings(str(tmp_path / "root"), DAY)
+        find_recordings(RecordingSource(root=str(tmp_path / "root")), DAY)
 
 
 def test_links_within_the_root_are_followed_once(tmp_path: Path) -> None:
@@ -135,8 +136,8 @@ def test_any_fsspec_url_is_listed_the_same_way() -> None:
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(b"123")
-    found = find_recordings(str(root), DAY)
+    found = find_recordings(RecordingSource(root=str(root)), DAY)
     assert [each.path for each in found] == ["2026-03-02/a/c d.ogg", "2026-03-02/b.mp3"]
     assert found[0].size_bytes == 3
     assert found[0].modified_at is not None
-    assert find_recordings(str(root), date(2026, 3, 9)) == []
+    assert find_recordings(RecordingSource(root=str(root)), date(2026, 3, 9)) == []

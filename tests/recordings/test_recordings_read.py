@@ -18,6 +18,7 @@ from made_audio import ENCODINGS, FLAC, M4A, OPUS, WAV, encoded, put, sound
 from llm_assets.errors import RecordingUnreadable
 from llm_assets.recordings.find import FoundRecording, find_recordings
 from llm_assets.recordings.read import load_audio, read_recording
+from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import Recording, RowStatus
 
 DAY = date(2026, 3, 2)
@@ -25,8 +26,9 @@ DAY = date(2026, 3, 2)
 
 def read(root: Path, content: bytes, name: str = "call.ogg", minimum_seconds: float = 5.0) -> Recording:
     put(root, f"2026-03-02/{name}", content)
-    [found] = find_recordings(str(root), DAY)
-    return read_recording(str(root), found, DAY, minimum_seconds)
+    source = RecordingSource(root=str(root), minimum_seconds=minimum_seconds)
+    [found] = find_recordings(source, DAY)
+    return read_recording(source, found, DAY)
 
 
 def picture_track() -> bytes:
@@ -132,7 +134,7 @@ def test_a_cut_off_recording_has_the_duration_of_what_is_left(tmp_path: Path, ex
 def test_vanished_between_listing_and_reading(tmp_path: Path) -> None:
     """A recording that is gone is a row that says so, with an id made from its path."""
     found = FoundRecording("2026-03-02/gone.mp3", "gone.mp3", 10, None)
-    row = read_recording(str(tmp_path), found, DAY)
+    row = read_recording(RecordingSource(root=str(tmp_path)), found, DAY)
     assert (row.status, row.error) == (RowStatus.UNREADABLE, "vanished between listing and reading")
     assert row.recording_id == hashlib.sha256(b"2026-03-02/gone.mp3").hexdigest()[:20]
     assert row.sha256 == ""
@@ -144,8 +146,8 @@ def test_a_link_out_of_the_root_is_not_read(tmp_path: Path, target: str) -> None
     put(tmp_path, "outside/secret.mp3", encoded(sound(6), ENCODINGS["mp3"]))
     (tmp_path / "root/2026-03-02").mkdir(parents=True)
     (tmp_path / "root/2026-03-02/link.mp3").symlink_to(tmp_path / "outside" / target)
-    [found] = find_recordings(str(tmp_path / "root"), DAY)
-    row = read_recording(str(tmp_path / "root"), found, DAY)
+    [found] = find_recordings(RecordingSource(root=str(tmp_path / "root")), DAY)
+    row = read_recording(RecordingSource(root=str(tmp_path / "root")), found, DAY)
     assert row.status is RowStatus.UNREADABLE
     assert "leads outside" in (row.error or "")
 
@@ -154,7 +156,11 @@ def test_a_path_out_of_the_root_is_not_read(tmp_path: Path) -> None:
     """A path with `..` gets nowhere either."""
     put(tmp_path, "secret.mp3", encoded(sound(6), ENCODINGS["mp3"]))
     (tmp_path / "root").mkdir()
-    row = read_recording(str(tmp_path / "root"), FoundRecording("../secret.mp3", "secret.mp3", 1, None), DAY)
+    row = read_recording(
+        RecordingSource(root=str(tmp_path / "root")),
+        FoundRecording("../secret.mp3", "secret.mp3", 1, None),
+        DAY,
+    )
     assert "leads outside" in (row.error or "")
 
 
@@ -162,15 +168,15 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     """A named pipe under the name of a recording does not hang the run."""
     (tmp_path / "2026-03-02").mkdir()
     os.mkfifo(tmp_path / "2026-03-02/pipe.mp3")
-    [found] = find_recordings(str(tmp_path), DAY)
-    assert read_recording(str(tmp_path), found, DAY).error == "not a regular file"
+    [found] = find_recordings(RecordingSource(root=str(tmp_path)), DAY)
+    assert read_recording(RecordingSource(root=str(tmp_path)), found, DAY).error == "not a regular file"
 
 
 def test_a_name_that_is_no_text_is_a_row(tmp_path: Path) -> None:
     """A file name in another encoding becomes a row that any table can hold."""
     put(tmp_path, os.fsdecode(b"2026-03-02/caf\xe9.mp3"), encoded(sound(6), OPUS))
-    [found] = find_recordings(str(tmp_path), DAY)
-    row = read_recording(str(tmp_path), found, DAY)
+    [found] = find_recordings(RecordingSource(root=str(tmp_path)), DAY)
+    row = read_recording(RecordingSource(root=str(tmp_path)), found, DAY)
     assert row.status is RowStatus.UNREADABLE
     assert "rename" in (row.error or "")
     assert row.path.encode("utf-8").decode("utf-8") == "2026-03-02/caf\N{REPLACEMENT CHARACTER}.mp3"
@@ -179,18 +185,20 @@ def test_a_name_that_is_no_text_is_a_row(tmp_path: Path) -> None:
 def test_reading_works_in_a_worker_process(tmp_path: Path) -> None:
     """The function, what it takes and what it gives cross a process boundary."""
     expected = read(tmp_path, encoded(sound(6), OPUS))
-    [found] = find_recordings(str(tmp_path), DAY)
+    [found] = find_recordings(RecordingSource(root=str(tmp_path)), DAY)
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        assert pool.submit(read_recording, str(tmp_path), found, DAY).result() == expected
+        assert (
+            pool.submit(read_recording, RecordingSource(root=str(tmp_path)), found, DAY).result() == expected
+        )
 
 
 def test_the_audio_of_a_row_is_the_audio_it_is_about(tmp_path: Path) -> None:
     """The bytes come back as they were; when they changed meanwhile, that is said."""
     content = encoded(sound(6), OPUS)
     row = read(tmp_path, content)
-    assert load_audio(str(tmp_path), row) == content
+    assert load_audio(RecordingSource(root=str(tmp_path)), row) == content
     with pytest.raises(RecordingUnreadable, match="changed since"):
-        load_audio(str(tmp_path), replace(row, sha256="0" * 64))
+        load_audio(RecordingSource(root=str(tmp_path)), replace(row, sha256="0" * 64))
     (tmp_path / row.path).unlink()
     with pytest.raises(RecordingUnreadable, match="vanished"):
-        load_audio(str(tmp_path), row)
+        load_audio(RecordingSource(root=str(tmp_path)), row)

@@ -10,6 +10,7 @@ import pytest
 
 from llm_assets.recordings.find import find_recordings
 from llm_assets.recordings.read import read_recording
+from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import Recording
 
 ROOT = Path(__file__).parents[2] / "data" / "recordings"
@@ -19,7 +20,9 @@ DAYS = [date(2026, 3, day) for day in (2, 3, 4)]
 @pytest.fixture(scope="module")
 def rows() -> list[Recording]:
     return [
-        read_recording(str(ROOT), found, day) for day in DAYS for found in find_recordings(str(ROOT), day)
+        read_recording(RecordingSource(root=str(ROOT)), found, day)
+        for day in DAYS
+        for found in find_recordings(RecordingSource(root=str(ROOT)), day)
     ]
 
 
