@@ -75,6 +75,13 @@ class AudioChunk:
     def duration_seconds(self) -> float:
         return self.end_seconds - self.start_seconds
 
+    @property
+    def audio_seconds(self) -> float:
+        """How long `audio` plays: the spans, or the whole stretch."""
+        if not self.spans:
+            return self.duration_seconds
+        return sum(span.end_seconds - span.start_seconds for span in self.spans)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:

@@ -19,7 +19,8 @@ from llm_assets.recordings.prepare import ChunkLimits, prepare_chunks
 from llm_assets.recordings.read import load_audio
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import AudioChunk, Recording, Transcript
-from llm_assets.transcription.transcribe import TranscriptionOptions, transcribe
+from llm_assets.transcription.options import TranscriptionOptions
+from llm_assets.transcription.transcribe import transcribe
 from llm_assets.warehouse.tables import TRANSCRIPTS
 
 if TYPE_CHECKING:

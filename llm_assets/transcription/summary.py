@@ -12,21 +12,24 @@ from llm_assets.transcription.stitch import AnsweredChunk, stitch
 
 
 def summarized(
-    row: Transcript, outcomes: Sequence[Outcome], answered: Iterable[AnsweredChunk] | None = None
+    row: Transcript,
+    outcomes: Sequence[Outcome],
+    answered: Sequence[AnsweredChunk] | None = None,
+    speakers: Sequence[str] = (),
 ) -> Transcript:
     """`row` with the sums over its calls, and with text and segments when the answers are given.
 
-    Cost counts what was answered, also where the transcript failed as a whole. Latency is the sum over
-    the calls, which ran side by side.
+    Cost counts what was answered, also where the transcript failed as a whole, or where an answer was cut
+    short and asked for again. Latency is the sum over the calls, which ran side by side.
     """
     if answered is not None:
-        text, segments = stitch(answered)
+        text, segments = stitch(answered, duration_seconds=row.duration_seconds, speakers=speakers)
         row = replace(row, text=text, segments=segments)
     answers = [outcome for outcome in outcomes if outcome.answer is not None]
     return replace(
         row,
         language=_first(outcome.answer.language for outcome in outcomes if outcome.answer),
-        chunk_count=len(outcomes),
+        chunk_count=len(outcomes if answered is None else answered),
         model=_joined(outcome.model for outcome in answers),
         provider=_joined(outcome.provider for outcome in answers),
         fallback_reason=_first(outcome.fallback_reason for outcome in answers),

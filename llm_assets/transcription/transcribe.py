@@ -8,67 +8,61 @@ paid for.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import count
 
-from llm_assets.errors import ConfigurationError, RecordingUnreadable, RunStopped, StateUnavailable
-from llm_assets.llm.requests import Answer, Outcome, TranscriptionRequest
+from llm_assets.errors import RecordingUnreadable, RunStopped, StateUnavailable
+from llm_assets.llm.requests import Outcome
 from llm_assets.records import AudioChunk, Recording, RowStatus, Transcript
-from llm_assets.transcription.judge import Fault, fault_of
+from llm_assets.transcription.asking import Asking, Call, Halve, Part
+from llm_assets.transcription.options import TranscriptionOptions
+from llm_assets.transcription.room import AudioRoom
 from llm_assets.transcription.stitch import AnsweredChunk
 from llm_assets.transcription.summary import summarized
 
-Call = Callable[[TranscriptionRequest], Awaitable[Outcome]]
 Chunks = Iterable[AudioChunk] | AsyncIterable[AudioChunk]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TranscriptionOptions:
-    """Hints that go with every chunk, and how many chunks of one recording are on the wire at a time.
-
-    `language` is an ISO 639-1 code; None lets the model find out. `prompt` and `keywords` name words
-    the model should expect.
-    """
-
-    language: str | None = None
-    prompt: str | None = None
-    keywords: tuple[str, ...] = ()
-    max_concurrent_chunks: int = 4
-
-    def __post_init__(self) -> None:
-        if self.max_concurrent_chunks < 1:
-            raise ConfigurationError(
-                f"TranscriptionOptions.max_concurrent_chunks is {self.max_concurrent_chunks}; "
-                "it must be at least 1"
-            )
-
-
 async def transcribe(
-    recording: Recording, chunks: Chunks, call: Call, options: TranscriptionOptions | None = None
+    recording: Recording,
+    chunks: Chunks,
+    call: Call,
+    options: TranscriptionOptions | None = None,
+    *,
+    halve: Halve | None = None,
+    room: AudioRoom | None = None,
 ) -> tuple[Transcript, tuple[Outcome, ...]]:
     """The transcript of one recording and the outcomes of its calls in the order of the chunks.
 
-    `call` gives an outcome for every request, failed ones included. Chunks are taken only as they can be
-    sent; an iterable that decodes while it is iterated must be an asynchronous one, or it holds up the
-    event loop. A recording whose status is not `ok` passes its status and error on, without a call.
+    `call` gives an outcome for every request, failed ones included. Every chunk is sent as it comes, while
+    the next one is prepared; `room` holds back when too much audio is on its way. `halve` cuts a chunk in
+    two whose text came back cut short; without it such a chunk fails. An iterable that decodes while it is
+    iterated must be an asynchronous one, or it holds up the event loop. A recording whose status is not
+    `ok` passes its status and error on, without a call.
 
     Raises:
         RunStopped, StateUnavailable: `call` raised them; every other call under way was waited for.
     """
     if recording.status is not RowStatus.OK:
         return _untouched(recording, recording.status, recording.error), ()
-    sending = _Sending(recording, call, options or TranscriptionOptions())
+    options = options or TranscriptionOptions()
+    asking = Asking(recording.recording_id, call, halve, options)
+    sending = _Sending(asking, room or AudioRoom())
     try:
-        await sending.send_all(chunks)
+        async with aclosing(_each(chunks)) as source:
+            await sending.send_all(source)
     except ExceptionGroup as errors:
+        # A mistake in our own code comes out as what it is.
         raise errors.exceptions[0] from errors
     if sending.stopped:
         raise sending.stopped[0]
-    outcomes = tuple(sending.outcomes[index] for index in sorted(sending.outcomes))
+    outcomes = tuple(asking.outcomes[part] for part in sorted(asking.outcomes))
     status, error = sending.verdict()
     row = _untouched(recording, status, error)
-    return summarized(row, outcomes, sending.answered if status is RowStatus.OK else None), outcomes
+    answered = sending.answered if status is RowStatus.OK else None
+    return summarized(row, outcomes, answered, options.speakers), outcomes
 
 
 def _untouched(recording: Recording, status: RowStatus, error: str | None) -> Transcript:
@@ -84,99 +78,78 @@ def _untouched(recording: Recording, status: RowStatus, error: str | None) -> Tr
 class _Sending:
     """The chunks of one recording on their way. Errors that end the run are kept until calls are in."""
 
-    recording: Recording
-    call: Call
-    options: TranscriptionOptions
-    outcomes: dict[int, Outcome] = field(default_factory=dict[int, Outcome])
+    asking: Asking
+    room: AudioRoom
     answered: list[AnsweredChunk] = field(default_factory=list[AnsweredChunk])
-    faults: dict[int, Fault] = field(default_factory=dict[int, Fault])
     unreadable: str | None = None
     stopped: list[RunStopped | StateUnavailable] = field(default_factory=list[RunStopped | StateUnavailable])
+    last_of_channel: dict[int | None, asyncio.Task[str]] = field(
+        default_factory=dict[int | None, "asyncio.Task[str]"]
+    )
 
     def verdict(self) -> tuple[RowStatus, str | None]:
         """The status of the whole transcript; the earliest fault in the recording speaks for it."""
         if self.unreadable is not None:
             return RowStatus.UNREADABLE, self.unreadable
-        if self.faults:
-            return self.faults[min(self.faults)]
-        if not self.outcomes:
+        if self.asking.faults:
+            return self.asking.faults[min(self.asking.faults)]
+        if not self.asking.outcomes:
             return RowStatus.UNREADABLE, "no audio in it to send"
         return RowStatus.OK, None
 
-    async def send_all(self, chunks: Chunks) -> None:
-        """Send chunk after chunk, as many at a time as the options allow, until one of them fails."""
-        places = asyncio.Semaphore(self.options.max_concurrent_chunks)
-        source = _each(chunks)
+    async def send_all(self, source: AsyncIterator[AudioChunk]) -> None:
+        """Send chunk after chunk as there is room, until one of them fails."""
         async with asyncio.TaskGroup() as group:
-            while True:
-                await places.acquire()
+            for number in count():
+                await self.room.wait()
                 chunk = await self._next(source)
                 if chunk is None:
                     return
-                group.create_task(self._send(chunk)).add_done_callback(lambda _: places.release())
+                self.room.enter(chunk.audio)
+                before = self.last_of_channel.get(chunk.channel)
+                task = group.create_task(self._send(chunk, (number,), before))
+                if self.asking.options.continue_prompt:
+                    self.last_of_channel[chunk.channel] = task
 
     async def _next(self, source: AsyncIterator[AudioChunk]) -> AudioChunk | None:
         """The next chunk, None at the end or when another one would be sent for nothing."""
-        if self.faults or self.stopped:
+        if self._is_lost:
             return None
         try:
-            return await anext(source, None)
+            chunk = await anext(source, None)
         except RecordingUnreadable as error:
             self.unreadable = str(error)
             return None
+        return None if self._is_lost else chunk
 
-    async def _send(self, chunk: AudioChunk) -> None:
+    @property
+    def _is_lost(self) -> bool:
+        return bool(self.asking.faults or self.stopped)
+
+    async def _send(self, chunk: AudioChunk, part: Part, before: asyncio.Task[str] | None) -> str:
+        """Send one chunk, after the one whose text it continues, and give its text."""
         try:
-            outcome = await self.call(await self._request(chunk))
+            said_before = await before if before is not None else ""
+            if before is not None and self._is_lost:
+                return ""
+            answers = await self.asking.answers(chunk, part, said_before)
         except (RunStopped, StateUnavailable) as error:
             self.stopped.append(error)
-            return
-        self.outcomes[chunk.index] = outcome
-        fault = fault_of(outcome)
-        if fault is not None:
-            self.faults[chunk.index] = _located(fault, chunk)
-        elif outcome.answer is not None:
-            self.answered.append(_answered(chunk, outcome.answer))
-
-    async def _request(self, chunk: AudioChunk) -> TranscriptionRequest:
-        name = f"{self.recording.recording_id}:{chunk.index}"
-        return TranscriptionRequest(
-            audio=chunk.audio,
-            file_name=chunk.file_name,
-            sha256=await asyncio.to_thread(_sha256, chunk.audio),  # 25 MB would hold up the event loop
-            duration_seconds=chunk.duration_seconds,
-            key=name,
-            subject=name,
-            language=self.options.language,
-            prompt=self.options.prompt,
-            keywords=self.options.keywords,
-        )
+            return ""
+        finally:
+            self.room.leave(chunk.audio)
+        self.answered += answers
+        return answers[-1].text if answers else ""
 
 
-def _answered(chunk: AudioChunk, answer: Answer) -> AnsweredChunk:
-    return AnsweredChunk(
-        index=chunk.index,
-        start_seconds=chunk.start_seconds,
-        end_seconds=chunk.end_seconds,
-        channel=chunk.channel,
-        answer=answer,
-    )
-
-
-def _located(fault: Fault, chunk: AudioChunk) -> Fault:
-    """Which stretch of the recording the fault is about."""
-    status, reason = fault
-    return status, f"{chunk.start_seconds:.0f} s to {chunk.end_seconds:.0f} s: {reason}"
-
-
-async def _each(chunks: Chunks) -> AsyncIterator[AudioChunk]:
-    if isinstance(chunks, AsyncIterable):
+async def _each(chunks: Chunks) -> AsyncGenerator[AudioChunk]:
+    if isinstance(chunks, AsyncGenerator):
+        async with aclosing(chunks) as source:
+            async for chunk in source:
+                yield chunk
+    elif isinstance(chunks, AsyncIterable):
         async for chunk in chunks:
             yield chunk
     else:
         for chunk in chunks:
             yield chunk
-
-
-def _sha256(audio: bytes) -> str:
-    return hashlib.sha256(audio).hexdigest()

@@ -14,7 +14,6 @@ from made_outcomes import NOON, RECORDING, FakeModel, answer, chunk, number_of, 
 
 from llm_assets.errors import (
     BudgetExceeded,
-    ConfigurationError,
     LLMAssetsError,
     QuotaExhausted,
     RecordingUnreadable,
@@ -24,7 +23,9 @@ from llm_assets.errors import (
 )
 from llm_assets.llm.requests import Answer, AnswerSegment, Outcome, TranscriptionRequest
 from llm_assets.records import AudioChunk, RowStatus
-from llm_assets.transcription.transcribe import TranscriptionOptions, transcribe
+from llm_assets.transcription.options import TranscriptionOptions
+from llm_assets.transcription.room import AudioRoom
+from llm_assets.transcription.transcribe import transcribe
 
 WORDS = ["good morning", "how can I help you", "goodbye"]
 SPEAKING = FakeModel(lambda request: outcome(answer(WORDS[number_of(request)])))
@@ -77,10 +78,40 @@ async def test_answers_in_any_order_make_one_text() -> None:
     assert [each.key[-1] for each in outcomes] == ["0", "1", "2"]
 
 
-async def test_as_many_at_a_time_as_allowed() -> None:
-    """Exactly the allowed number of chunks is on the wire, and no more is taken from the source."""
-    on_the_wire, most, taken = 0, 0, 0
-    pair = asyncio.Barrier(2)
+async def one_by_one(*chunks: AudioChunk) -> AsyncIterator[AudioChunk]:
+    """Preparing takes longer than any answer of these tests."""
+    for each in chunks:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        yield each
+
+
+async def test_chunks_are_sent_while_the_next_ones_are_prepared() -> None:
+    """Each chunk is on the wire as soon as it is there, all of them at a time."""
+    sent: list[int] = []
+    all_are_sent = asyncio.Barrier(3)
+
+    async def source() -> AsyncIterator[AudioChunk]:
+        for index in range(3):
+            yield chunk(index)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert sent[-1] == index
+
+    async def call(request: TranscriptionRequest) -> Outcome:
+        sent.append(number_of(request))
+        await all_are_sent.wait()
+        return outcome(answer("word"))
+
+    async with asyncio.timeout(10):
+        transcript, _ = await transcribe(RECORDING, source(), call)
+    assert transcript.text == "word word word"
+
+
+async def test_no_more_audio_is_taken_than_there_is_room_for() -> None:
+    """While the room is full nothing is prepared; an answer makes place for the next chunk."""
+    room = AudioRoom(most_bytes=len(chunk(0).audio) + 1)
+    most = finished = taken = 0
 
     def source() -> Iterator[AudioChunk]:
         nonlocal taken
@@ -89,23 +120,18 @@ async def test_as_many_at_a_time_as_allowed() -> None:
             assert taken - finished <= 2
             yield chunk(index)
 
-    finished = 0
-
     async def call(request: TranscriptionRequest) -> Outcome:
-        nonlocal on_the_wire, most, finished
-        on_the_wire += 1
-        most = max(most, on_the_wire)
-        await pair.wait()
-        on_the_wire -= 1
+        nonlocal most, finished
+        most = max(most, room.held_bytes)
+        await asyncio.sleep(0)
         finished += 1
         return outcome(answer("word"))
 
     async with asyncio.timeout(10):
-        transcript, _ = await transcribe(
-            RECORDING, source(), call, TranscriptionOptions(max_concurrent_chunks=2)
-        )
-    assert (most, taken) == (2, 6)
+        transcript, _ = await transcribe(RECORDING, source(), call, room=room)
+    assert (most, taken) == (2 * len(chunk(0).audio), 6)
     assert transcript.text == " ".join(["word"] * 6)
+    assert room.held_bytes == 0
 
 
 async def test_chunks_may_come_asynchronously() -> None:
@@ -148,8 +174,7 @@ def failing_second(fault: Answer | LLMAssetsError) -> FakeModel:
 async def test_no_text_with_a_hole(fault: Answer | LLMAssetsError, status: RowStatus, reason: str) -> None:
     """One chunk without a whole answer: no text at all, the reason and where, and no chunk is sent after."""
     model = failing_second(fault)
-    options = TranscriptionOptions(max_concurrent_chunks=1)
-    transcript, outcomes = await transcribe(RECORDING, map(chunk, range(3)), model, options)
+    transcript, outcomes = await transcribe(RECORDING, one_by_one(*map(chunk, range(3))), model)
     assert (transcript.status, transcript.text, transcript.segments) == (status, None, ())
     assert transcript.error is not None
     assert transcript.error.startswith("10 s to 20 s: ")
@@ -215,9 +240,8 @@ async def test_what_ends_the_run_is_let_through(error: LLMAssetsError) -> None:
         finished.append(number_of(request))
         return outcome(answer("word"))
 
-    options = TranscriptionOptions(max_concurrent_chunks=2)
     with pytest.raises(type(error)) as caught:
-        await transcribe(RECORDING, map(chunk, range(9)), call, options)
+        await transcribe(RECORDING, one_by_one(*map(chunk, range(9))), call)
     assert caught.value is error
     assert finished == [0]
 
@@ -293,13 +317,7 @@ async def test_segments_of_the_provider_are_placed_in_the_recording() -> None:
     transcript, _ = await transcribe(RECORDING, [chunk(0), chunk(1)], FakeModel(lambda _: outcome(timed)))
     assert [(s.start_seconds, s.end_seconds, s.text, s.speaker) for s in transcript.segments] == [
         (0.0, 4.0, "a", None),
-        (5.0, 9.0, "b", "A"),
+        (5.0, 9.0, "b", "A (part 1)"),
         (10.0, 14.0, "a", None),
-        (15.0, 19.0, "b", "A"),
+        (15.0, 19.0, "b", "A (part 2)"),
     ]
-
-
-def test_options_that_cannot_work_are_refused() -> None:
-    """Not a single chunk at a time would be to wait for ever."""
-    with pytest.raises(ConfigurationError, match="max_concurrent_chunks"):
-        TranscriptionOptions(max_concurrent_chunks=0)
