@@ -10,7 +10,8 @@ class Usage:
     """What one or several answers consumed.
 
     `input_tokens` includes `cached_tokens` (read from the provider's cache) and `cache_write_tokens`
-    (written to it, at a surcharge); `audio_seconds` is what per-minute models bill.
+    (written to it, at a surcharge); `audio_seconds` is what per-minute models bill. `is_estimated`: the
+    provider did not tell all of it, or nothing that could be true, and what is missing was estimated.
     """
 
     input_tokens: int = 0
@@ -18,6 +19,7 @@ class Usage:
     output_tokens: int = 0
     audio_seconds: float = 0.0
     cache_write_tokens: int = 0
+    is_estimated: bool = False
 
     @property
     def total_tokens(self) -> int:
@@ -30,4 +32,5 @@ class Usage:
             self.output_tokens + other.output_tokens,
             self.audio_seconds + other.audio_seconds,
             self.cache_write_tokens + other.cache_write_tokens,
+            self.is_estimated or other.is_estimated,
         )

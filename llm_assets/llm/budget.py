@@ -117,6 +117,7 @@ class Budget:
         self._under_way: set[asyncio.Task[Any]] = set()
         caps = (config.usd_per_run, config.usd_per_day, config.tokens_per_run, config.tokens_per_day)
         self.has_caps = any(cap is not None for cap in caps)
+        self.needs_prices = config.usd_per_run is not None or config.usd_per_day is not None
 
     async def require(self, worst: Spending) -> None:
         """Raise BudgetExceeded when what is already spent leaves too little for `worst`. Holds nothing.

@@ -14,6 +14,7 @@ import math
 import random
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 
 from llm_assets.clock import Clock
@@ -46,7 +47,7 @@ from llm_assets.llm.retry import (
     pause_after,
     wait_seconds,
 )
-from llm_assets.llm.sizes import OutputSizes, worst_spending
+from llm_assets.llm.sizes import OutputSizes, worst_case
 from llm_assets.llm.transport import HttpRequest, HttpResponse, Transport
 
 _LOG = logging.getLogger(__name__)
@@ -258,15 +259,13 @@ def _worst(services: Services, call: Call) -> Spending | None:
     if not services.budget.has_caps:
         return None
     model = call.link.model
-    worst = worst_spending(call.request, model)
-    if worst is None:
-        if not services.config.budget.allow_unknown_prices:
-            raise PriceUnknown(
-                f"the price of {model.model} is unknown, so no budget can be kept; give the chain entry a "
-                "price, or set allow_unknown_prices"
-            )
-        worst = NOTHING
-    return worst
+    price, tokens = worst_case(call.request, model)
+    if price is None and services.budget.needs_prices and not services.config.budget.allow_unknown_prices:
+        raise PriceUnknown(
+            f"the price of {model.model} is unknown, so no budget can be kept; give the chain entry a "
+            "price, or set allow_unknown_prices"
+        )
+    return Spending.of(price or Decimal(0), tokens)
 
 
 async def _get_leave(services: Services, call: Call) -> Grant:
@@ -362,9 +361,7 @@ async def _exchange(
             returned = replace(returned, tokens=tokens)
         entry = _entry(services, call, answer)
         await _keep(services, call, entry, done)
-        # An answer whose price turns out to be unknown counts at the most it could have cost.
-        nano_usd = spent.nano_usd if entry.cost_usd is None else Spending.of(entry.cost_usd, 0).nano_usd
-        spent = Spending(nano_usd, answer.usage.total_tokens)
+        spent = _spent(entry, spent)
         return Found(entry, from_journal=False)
     except CallFailed as error:
         overloaded = isinstance(error, Overloaded)
@@ -430,6 +427,15 @@ def _entry(services: Services, call: Call, answer: Answer) -> Entry:
         request_id=call.tally.request_id,
         run_id=services.run_id,
     )
+
+
+def _spent(entry: Entry, worst: Spending) -> Spending:
+    """What an answer counts as: what is not known of it counts at the most it could have been."""
+    usage = entry.answer.usage
+    nano_usd = worst.nano_usd if entry.cost_usd is None else Spending.of(entry.cost_usd, 0).nano_usd
+    if not usage.is_estimated:
+        return Spending(nano_usd, usage.total_tokens)
+    return Spending(max(nano_usd, worst.nano_usd), max(usage.total_tokens, worst.tokens))
 
 
 def _returned(

@@ -63,7 +63,8 @@ class MetricsSnapshot:
     `started` counts calls, `attempts` what was sent for them, `rate_limited` the refusals for want of quota.
     `wait_seconds` is summed over all calls, by cause: `limit`, `budget`, `retry`, `concurrency`,
     `cool_down`, `same_request`. `latency_seconds` is of answers from a provider, `call_wait_seconds` what a
-    call waited in all. `quota` is by pool and limit. `unpriced_calls` were paid for at a price nobody knows.
+    call waited in all. `quota` is by pool and limit. `unpriced_calls` were paid for at a price nobody knows,
+    `estimated_calls` at a usage the provider did not tell whole.
     """
 
     started: int = 0
@@ -77,6 +78,7 @@ class MetricsSnapshot:
     retried: int = 0
     fallbacks: int = 0
     unpriced_calls: int = 0
+    estimated_calls: int = 0
     usage: Usage = field(default_factory=Usage)
     spent_usd: Decimal = Decimal(0)
     wait_seconds: Mapping[str, float] = field(default_factory=dict[str, float])
@@ -159,6 +161,7 @@ class Metrics:
         self._cache_write_tokens += usage.cache_write_tokens
         self._audio_seconds += usage.audio_seconds
         self._calls_by_model[model] += 1
+        self._counts["estimated_calls"] += usage.is_estimated
         if outcome.cost_usd is None:
             self._counts["unpriced_calls"] += 1
             return

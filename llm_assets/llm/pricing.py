@@ -27,7 +27,7 @@ _MILLION = Decimal(1_000_000)
 _SECONDS_PER_MINUTE = 60
 _SECONDS_PER_HOUR = 3600
 # OpenAI hears ten tokens a second; a fifth more, so that a bound stays one.
-_AUDIO_TOKENS_PER_SECOND = 12
+AUDIO_TOKENS_PER_SECOND = 12
 # Tiers at the listed price. Capacity bought ahead (`scale`) costs no more than that per call.
 _STANDARD_TIERS = frozenset({"", "auto", "default", "standard", "standard_only", "on_demand", "scale"})
 # Tiers that nobody sells above the listed price, so the listed price bounds them where they are not listed.
@@ -96,6 +96,12 @@ def known_price(model: ModelConfig) -> bool:
     return worst_price(model, input_tokens=1, output_tokens=1, audio_seconds=1) is not None
 
 
+def is_billed_by_time(model: ModelConfig) -> bool | None:
+    """Whether a transcription costs by the minute rather than by tokens; None when the price is unknown."""
+    prices = _prices(model, model.model, None)
+    return None if prices is None else prices.usd_per_audio_hour is not None
+
+
 def _cost(prices: _UnitPrices, usage: Usage) -> Decimal | None:
     if prices.usd_per_audio_hour is not None:
         return _audio_cost(prices.usd_per_audio_hour, usage.audio_seconds)
@@ -129,7 +135,7 @@ def _bound(
         return _audio_cost(prices.usd_per_audio_hour, math.ceil(audio_seconds))
     if prices.input is None or prices.output is None:
         return None
-    size = input_tokens + math.ceil(audio_seconds * _AUDIO_TOKENS_PER_SECOND)
+    size = input_tokens + math.ceil(audio_seconds * AUDIO_TOKENS_PER_SECOND)
     kinds = [prices.input, prices.cache_write, prices.audio_input if audio_seconds else None]
     dearest = max(kind.at(size) for kind in kinds if kind is not None)
     return (size * dearest + output_tokens * prices.output.at(size)) / _MILLION

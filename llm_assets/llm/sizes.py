@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
 from collections import deque
+from decimal import Decimal
 
-from llm_assets.llm.ledger import Spending
 from llm_assets.llm.models import ModelConfig
-from llm_assets.llm.pricing import worst_price
+from llm_assets.llm.pricing import AUDIO_TOKENS_PER_SECOND, is_billed_by_time, worst_price
 from llm_assets.llm.remembered import Remembered
 from llm_assets.llm.requests import ChatRequest, OutputSchema, Request
 
@@ -15,6 +16,8 @@ from llm_assets.llm.requests import ChatRequest, OutputSchema, Request
 _FRAME_TOKENS = 64
 _TOKENS_PER_MESSAGE = 8
 _OUTPUT_IF_UNLIMITED = 128_000
+# Nobody speaks that fast in any script; where a model names no limit, the most a transcript can have.
+_TRANSCRIPT_TOKENS_PER_SECOND = 20
 _REMEMBERED_ANSWERS = 256
 
 
@@ -42,17 +45,21 @@ def most_output_tokens(request: ChatRequest, model: ModelConfig) -> int:
     return most or request.max_output_tokens or model.max_output_tokens or _OUTPUT_IF_UNLIMITED
 
 
-def worst_spending(request: Request, model: ModelConfig) -> Spending | None:
-    """The most one attempt can cost, None when the price is unknown."""
+def worst_case(request: Request, model: ModelConfig) -> tuple[Decimal | None, int]:
+    """The most one attempt can cost, in US dollars (None when the price is unknown) and in tokens."""
     if isinstance(request, ChatRequest):
         tokens_in, tokens_out = most_input_tokens(request), most_output_tokens(request, model)
         price = worst_price(model, input_tokens=tokens_in, output_tokens=tokens_out, audio_seconds=0.0)
-        return None if price is None else Spending.of(price, tokens_in + tokens_out)
-    prompt = len((request.prompt or "").encode()) + sum(len(word.encode()) for word in request.keywords)
-    output = model.max_output_tokens or 0
-    seconds = request.duration_seconds
-    price = worst_price(model, input_tokens=prompt, output_tokens=output, audio_seconds=seconds)
-    return None if price is None else Spending.of(price, prompt + output)
+        return price, tokens_in + tokens_out
+    prompt = len((request.prompt or "").encode("utf-8", "replace"))
+    prompt += sum(len(word.encode("utf-8", "replace")) for word in request.keywords)
+    seconds = math.ceil(request.duration_seconds)
+    output = model.max_output_tokens or seconds * _TRANSCRIPT_TOKENS_PER_SECOND
+    price = worst_price(
+        model, input_tokens=prompt, output_tokens=output, audio_seconds=request.duration_seconds
+    )
+    heard = 0 if is_billed_by_time(model) else seconds * AUDIO_TOKENS_PER_SECOND + output
+    return price, prompt + heard
 
 
 class OutputSizes:

@@ -182,3 +182,17 @@ def test_what_the_limiter_charges():
     less, more = (provider.charged_tokens(ASKED, MODEL, expected) for expected in (10, 20))
     assert more - less == 10
     assert provider.charged_tokens(ASKED, MODEL, 10**9) - less == 8192 - 10
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [None, {}, {"input_tokens": None, "output_tokens": 5}, {"input_tokens": 20, "output_tokens": "5"}],
+    ids=["none", "empty", "null", "text"],
+)
+async def test_a_usage_that_is_not_told_is_estimated(server: WireServer, transport: Transport, usage: Any):
+    """What a server keeps to itself is not free, and the usage says that it is a guess."""
+    server.act = says(message(usage=usage))
+    told = (await ask(server, transport)).usage
+    assert told.is_estimated
+    assert told.input_tokens >= 5
+    assert told.output_tokens >= 5

@@ -210,6 +210,22 @@ async def test_an_answer_without_usage_bills_the_audio_sent(server: WireServer, 
     assert answer.usage == Usage(audio_seconds=11.5)
 
 
+@pytest.mark.parametrize(
+    "usage",
+    [None, {}, {"type": "tokens", "input_tokens": None}, {"input_tokens": "42", "output_tokens": 10**400}],
+    ids=["none", "empty", "null", "nonsense"],
+)
+async def test_a_transcript_billed_in_tokens_is_never_free(
+    server: WireServer, transport: Transport, usage: Any
+):
+    """Where the tokens are not told they are estimated from the audio and the text."""
+    server.act = says({"text": "Hello there, this is me.", "usage": usage})
+    answer = await ask(server, transport, audio(), "gpt-4o-transcribe")
+    assert answer.usage.is_estimated
+    assert answer.usage.input_tokens >= 115
+    assert answer.usage.output_tokens >= 6
+
+
 async def test_a_silently_truncated_transcript_is_noticed(server: WireServer, transport: Transport):
     """A text that stops at the output limit comes with status 200; it is marked as cut off."""
     server.act = says(

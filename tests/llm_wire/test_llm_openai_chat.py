@@ -194,6 +194,22 @@ async def test_a_missing_usage_is_estimated(server: WireServer, transport: Trans
     usage = (await ask(server, transport)).usage
     assert usage.input_tokens >= 10
     assert usage.output_tokens >= 4
+    assert usage.is_estimated
+
+
+@pytest.mark.parametrize("untold", [None, "120", -1, True, 0, 10**400, 1e300], ids=str)
+@pytest.mark.parametrize("part", ["prompt_tokens", "completion_tokens"])
+async def test_each_part_of_a_usage_that_cannot_be_true_is_estimated(
+    server: WireServer, transport: Transport, part: str, untold: Any
+):
+    """What is told well is kept, the other part is estimated, and the usage says so."""
+    server.act = says(completion(usage={"prompt_tokens": 120, "completion_tokens": 30} | {part: untold}))
+    usage = (await ask(server, transport)).usage
+    assert usage.is_estimated
+    assert 10 <= usage.input_tokens <= 120
+    assert 4 <= usage.output_tokens <= 30
+    assert (usage.input_tokens == 120) == (part != "prompt_tokens")
+    assert (usage.output_tokens == 30) == (part != "completion_tokens")
 
 
 @pytest.mark.parametrize(
@@ -299,4 +315,4 @@ def test_a_body_is_read_without_a_connection():
         200, {}, b'{"choices":[{"message":{"content":"hi"}}],"usage":{"prompt_tokens":true}}'
     )
     answer = OpenAIProvider(None).parse(ASKED, MODEL, response)
-    assert (answer.text, answer.usage) == ("hi", Usage())
+    assert (answer.text, answer.usage.output_tokens, answer.usage.is_estimated) == ("hi", 1, True)

@@ -24,6 +24,7 @@ from llm_assets.llm.providers.wire import (
     count_in,
     decode_object,
     encode_json,
+    known_count_in,
     object_in,
     objects_in,
     text_in,
@@ -89,7 +90,7 @@ class AnthropicProvider:
             raise self._failures.no_answer(response, "no JSON object")
         if not isinstance(data.get("content"), list):
             raise self._failures.no_answer(response, "the fields of an answer are missing")
-        return _answer(data, model)
+        return _answer(data, request, model)
 
     def limit_report(self, headers: Mapping[str, str]) -> LimitReport | None:
         """What the `anthropic-ratelimit-…` headers say, None when there are none."""
@@ -126,13 +127,13 @@ def _structured_output(model: ModelConfig, schema: OutputSchema | None) -> dict[
     }
 
 
-def _answer(data: dict[str, Any], model: ModelConfig) -> Answer:
+def _answer(data: dict[str, Any], request: Request, model: ModelConfig) -> Answer:
     text = _text(objects_in(data, "content"))
     reason = data.get("stop_reason")
     usage = object_in(data, "usage")
     return Answer(
         text=text,
-        usage=_usage(usage),
+        usage=_usage(usage, request, text),
         model=text_in(data, "model") or model.model,
         finish_reason=_finish_reason(reason),
         refusal=(text or "the model declined to answer") if reason == "refusal" else None,
@@ -147,15 +148,27 @@ def _text(blocks: list[dict[str, Any]]) -> str:
     return "".join(text_in(block, "text") or "" for block in blocks if block.get("type") == "text")
 
 
-def _usage(usage: dict[str, Any]) -> Usage:
+def _usage(usage: dict[str, Any], request: Request, text: str) -> Usage:
     cached = count_in(usage, "cache_read_input_tokens")
     written = count_in(usage, "cache_creation_input_tokens")
+    fresh = known_count_in(usage, "input_tokens")
+    output = known_count_in(usage, "output_tokens")
+    knows_input = fresh is not None and fresh + cached + written > 0
+    knows_output = output is not None and (output > 0 or not text)
     return Usage(
-        input_tokens=count_in(usage, "input_tokens") + cached + written,
+        input_tokens=(fresh or 0) + cached + written if knows_input else _estimated_input(request) + cached,
         cached_tokens=cached,
-        cache_write_tokens=written,
-        output_tokens=count_in(usage, "output_tokens"),
+        cache_write_tokens=written if knows_input else 0,
+        output_tokens=output if output is not None and knows_output else estimate_tokens(text),
+        is_estimated=not (knows_input and knows_output),
     )
+
+
+def _estimated_input(request: Request) -> int:
+    assert isinstance(request, ChatRequest)
+    schema = request.output_schema
+    texts = [message.content for message in request.messages]
+    return sum(map(estimate_tokens, texts)) + (len(encode_json(schema.schema)) if schema else 0)
 
 
 def _finish_reason(reason: Any) -> Literal["stop", "length", "content_filter"]:

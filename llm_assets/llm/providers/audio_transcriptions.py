@@ -7,20 +7,23 @@ models take keywords inside the prompt, and the diarizing one takes no prompt at
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
 from llm_assets.llm.models import ModelConfig
+from llm_assets.llm.pricing import AUDIO_TOKENS_PER_SECOND, is_billed_by_time
 from llm_assets.llm.providers.languages import language_code
 from llm_assets.llm.providers.wire import (
-    count_in,
+    known_count_in,
     number_in,
     object_in,
     objects_in,
     text_in,
 )
 from llm_assets.llm.requests import Answer, AnswerSegment, TranscriptionRequest
+from llm_assets.llm.tokens import estimate_tokens
 from llm_assets.llm.transport import FormFile
 from llm_assets.usage import Usage
 
@@ -73,7 +76,7 @@ def transcription_answer(
     text = data.get("text")
     if not isinstance(text, str):
         return None
-    usage = _usage(data, request)
+    usage = _usage(data, request, model, text)
     # A token-billed model past its output limit answers 200 with a text that just ends.
     truncated = model.max_output_tokens is not None and usage.output_tokens >= model.max_output_tokens
     return Answer(
@@ -115,16 +118,26 @@ def _field(name: str, value: Any) -> Iterator[tuple[str, str]]:
         yield name, str(value)
 
 
-def _usage(data: dict[str, Any], request: TranscriptionRequest) -> Usage:
+def _usage(data: dict[str, Any], request: TranscriptionRequest, model: ModelConfig, text: str) -> Usage:
     usage = object_in(data, "usage")
-    seconds = number_in(usage, "seconds")
-    if seconds is None:
-        seconds = number_in(data, "duration")
+    heard = number_in(usage, "seconds")
+    seconds = heard or number_in(data, "duration") or request.duration_seconds
+    told = [known_count_in(usage, name) for name in ("input_tokens", "output_tokens")]
+    if heard is not None or is_billed_by_time(model) or (not any(told) and is_billed_by_time(model) is None):
+        return Usage(input_tokens=told[0] or 0, output_tokens=told[1] or 0, audio_seconds=float(seconds))
+    # Billed in tokens, and what is missing of them is estimated upwards: counting nothing would bill nothing.
+    knows_output = told[1] is not None and (told[1] > 0 or not text)
     return Usage(
-        input_tokens=count_in(usage, "input_tokens"),
-        output_tokens=count_in(usage, "output_tokens"),
-        audio_seconds=request.duration_seconds if seconds is None else float(seconds),
+        input_tokens=told[0] or _estimated_input(request),
+        output_tokens=told[1] if told[1] is not None and knows_output else estimate_tokens(text),
+        audio_seconds=float(seconds),
+        is_estimated=not (told[0] and knows_output),
     )
+
+
+def _estimated_input(request: TranscriptionRequest) -> int:
+    hints = " ".join((request.prompt or "", *request.keywords))
+    return math.ceil(request.duration_seconds * AUDIO_TOKENS_PER_SECOND) + estimate_tokens(hints)
 
 
 def _language(data: dict[str, Any]) -> str | None:

@@ -14,6 +14,7 @@ from llm_assets.llm.providers.wire import (
     count_in,
     encode_json,
     encode_plain,
+    known_count_in,
     object_in,
     objects_in,
     text_in,
@@ -81,19 +82,27 @@ class ChatCompletions:
 
     def _usage(self, data: dict[str, Any], request: ChatRequest, text: str) -> Usage:
         usage = object_in(data, "usage")
-        if not usage:
-            # Counting nothing would bill nothing. What a server keeps to itself is estimated upwards.
-            asked = "\n".join(message.content for message in request.messages)
-            return Usage(input_tokens=estimate_tokens(asked), output_tokens=estimate_tokens(text))
-        input_tokens = count_in(usage, "prompt_tokens")
+        input_tokens = known_count_in(usage, "prompt_tokens")
+        output_tokens = known_count_in(usage, "completion_tokens")
+        # Counting nothing would bill nothing. What a server keeps to itself is estimated upwards.
+        knows_output = output_tokens is not None and (output_tokens > 0 or not text)
+        is_estimated = not input_tokens or not knows_output
+        input_tokens = input_tokens or self._estimated_input(request)
+        output_tokens = output_tokens if output_tokens is not None and knows_output else estimate_tokens(text)
         details = object_in(usage, "prompt_tokens_details")
         cached = min(count_in(details, "cached_tokens"), input_tokens)
         return Usage(
             input_tokens=input_tokens,
             cached_tokens=cached,
             cache_write_tokens=min(count_in(details, "cache_write_tokens"), input_tokens - cached),
-            output_tokens=count_in(usage, "completion_tokens"),
+            output_tokens=output_tokens,
+            is_estimated=is_estimated,
         )
+
+    def _estimated_input(self, request: ChatRequest) -> int:
+        schema = request.output_schema
+        asked = "\n".join(message.content for message in request.messages)
+        return estimate_tokens(asked) + (estimate_tokens(self._schemas.of(schema)) if schema else 0)
 
 
 def _encoded(messages: tuple[Message, ...]) -> bytes:

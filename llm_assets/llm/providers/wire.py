@@ -7,11 +7,13 @@ caller decides whether that is still an answer.
 from __future__ import annotations
 
 import json
-import math
 from decimal import Decimal
 from typing import Any, cast
 
 from pydantic_core import from_json, to_json
+
+# No count of tokens and no number of seconds of one answer comes near it.
+_GREATEST_NUMBER = 10**9
 
 
 def _plain(value: Any) -> Any:
@@ -74,16 +76,18 @@ def text_in(container: dict[str, Any], name: str) -> str | None:
 
 def count_in(container: dict[str, Any], name: str) -> int:
     """The count called `name`, zero when it is missing or no count."""
-    value = container.get(name)
-    if type(value) is int and value >= 0:
-        return value
+    return known_count_in(container, name) or 0
+
+
+def known_count_in(container: dict[str, Any], name: str) -> int | None:
+    """The count called `name`, None when it is missing or no count that could be true."""
     number = number_in(container, name)
-    return 0 if number is None else int(number)
+    return None if number is None else int(number)
 
 
 def number_in(container: dict[str, Any], name: str) -> float | None:
-    """The number called `name`, None when it is missing, negative, not finite or no number."""
+    """The number called `name`, None when it is missing, negative, beyond all reason or no number."""
     value = container.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value if math.isfinite(value) and value >= 0 else None
+    return value if 0 <= value <= _GREATEST_NUMBER else None
