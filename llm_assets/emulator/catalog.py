@@ -19,7 +19,8 @@ class EmulatedModel:
 
     `reasoning` models refuse `max_tokens`, and `temperature` unless their effort is `none`.
     Token-billed transcription cuts its text at `max_output_tokens` and refuses more than
-    `max_audio_seconds`; per-minute models bill the duration.
+    `max_audio_seconds`; per-minute models bill the duration. `diarizes`: it tells speakers apart, takes no
+    prompt, and wants a chunking strategy for all but short audio.
     """
 
     name: str
@@ -32,6 +33,7 @@ class EmulatedModel:
     billed_by: Literal["duration", "tokens"] = "duration"
     max_output_tokens: int | None = None
     max_audio_seconds: float | None = None
+    diarizes: bool = False
 
 
 def _token_billed(name: str) -> EmulatedModel:
@@ -55,6 +57,7 @@ _CATALOG = (
     ),
     _token_billed("gpt-4o-transcribe"),
     _token_billed("gpt-4o-mini-transcribe"),
+    replace(_token_billed("gpt-4o-transcribe-diarize"), formats=("json", "diarized_json"), diarizes=True),
     EmulatedModel(name="gpt-6.1-sol", kind="chat", reasoning=True, context_tokens=922_000),
     EmulatedModel(name="gpt-6-luna", kind="chat", reasoning=True, context_tokens=922_000),
     EmulatedModel(
@@ -66,9 +69,17 @@ _CATALOG = (
 )  # fmt: skip
 
 
-def catalog(further_chat_models: Iterable[str] = ()) -> Mapping[str, EmulatedModel]:
-    """All models by name. Further ones are taken for reasoning models by OpenAI's naming."""
+def catalog(
+    further_chat_models: Iterable[str] = (), transcription_output_tokens: int | None = None
+) -> Mapping[str, EmulatedModel]:
+    """All models by name. Further ones are taken for reasoning models by OpenAI's naming.
+
+    `transcription_output_tokens` stands in for the output limit of token-billed transcription.
+    """
     models = {model.name: model for model in _CATALOG}
+    for name, model in models.items():
+        if transcription_output_tokens and model.billed_by == "tokens":
+            models[name] = replace(model, max_output_tokens=transcription_output_tokens)
     for name in further_chat_models:
         reasoning = re.match(r"(gpt-[5-9]|o\d)", name) is not None
         models.setdefault(name, EmulatedModel(name=name, kind="chat", reasoning=reasoning))

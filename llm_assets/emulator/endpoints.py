@@ -127,7 +127,7 @@ class TranscriptionEndpoint:
         form: TranscriptionForm = question.content
         check_form(form, model)
         speech = await self._recognize(form)
-        check_speech(speech, model)
+        check_speech(form, speech, model)
         return transcription_body(form, speech, model), transcription_usage(speech, model)
 
     async def stop(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from pathlib import PurePosixPath
@@ -14,6 +15,7 @@ from llm_assets.emulator.catalog import EmulatedModel
 from llm_assets.emulator.chat_request import CHARACTERS_PER_TOKEN, tokens_of
 from llm_assets.emulator.error_answer import ErrorAnswer, bad_request, missing
 from llm_assets.emulator.speech.spoken import Speech, Stretch, Word
+from llm_assets.emulator.speech.voices import speaker_labels
 from llm_assets.usage import Usage
 
 MAX_FILE_BYTES = 25 * 1024 * 1024
@@ -22,6 +24,7 @@ _MAX_FIELD_BYTES = 64 * 1024
 _LEAST_SECONDS = 0.1
 _AUDIO_TOKENS_PER_SECOND = 10
 _SEEK_FRAMES_PER_SECOND = 100
+_LONGEST_UNCHUNKED_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,8 @@ def check_form(form: TranscriptionForm, model: EmulatedModel) -> None:
             "response_format",
             "unsupported_value",
         )
+    if model.diarizes and "prompt" in form.fields:
+        raise bad_request("Prompt is not supported for diarization models.", "prompt")
     if form.field("stream", "false").lower() == "true":
         raise bad_request("Unsupported parameter: the emulator does not know 'stream'.", "stream")
 
@@ -98,8 +103,8 @@ def undecodable() -> ErrorAnswer:
     return bad_request("The audio file could not be decoded or its format is not supported.", "file")
 
 
-def check_speech(speech: Speech, model: EmulatedModel) -> None:
-    """Raises ErrorAnswer for audio that is too short or too long for the model."""
+def check_speech(form: TranscriptionForm, speech: Speech, model: EmulatedModel) -> None:
+    """Raises ErrorAnswer for audio that is too short or too long for the model, or for this form."""
     if speech.duration_seconds < _LEAST_SECONDS:
         raise bad_request(
             f"Audio file is too short. Minimum audio length is {_LEAST_SECONDS} seconds.",
@@ -112,6 +117,14 @@ def check_speech(speech: Speech, model: EmulatedModel) -> None:
             "seconds which is the maximum for this model",
             "file",
             "invalid_value",
+        )
+    unchunked = "chunking_strategy" not in form.fields
+    if model.diarizes and unchunked and speech.duration_seconds > _LONGEST_UNCHUNKED_SECONDS:
+        raise bad_request(
+            "chunking_strategy is required for diarization models with audio longer than "
+            f"{_LONGEST_UNCHUNKED_SECONDS:g} seconds",
+            "chunking_strategy",
+            "missing_required_parameter",
         )
 
 
@@ -130,6 +143,14 @@ def transcription_body(form: TranscriptionForm, speech: Speech, model: EmulatedM
     usage = _usage_body(transcription_usage(speech, model), model)
     if form.field("response_format", "json") == "json":
         return {"text": _text(speech, model), "usage": usage}
+    if form.field("response_format", "json") == "diarized_json":
+        return {
+            "task": "transcribe",
+            "duration": round(speech.duration_seconds, 3),
+            "text": _text(speech, model),
+            "segments": list(_turns(speech, model)),
+            "usage": usage,
+        }
     body: dict[str, Any] = {
         "task": "transcribe",
         "language": "english",
@@ -148,6 +169,24 @@ def _text(speech: Speech, model: EmulatedModel) -> str:
     """A text that just ends, with status 200, is what OpenAI gives past the output limit."""
     most = None if model.max_output_tokens is None else model.max_output_tokens * CHARACTERS_PER_TOKEN
     return speech.text[:most]
+
+
+def _turns(speech: Speech, model: EmulatedModel) -> Iterator[dict[str, Any]]:
+    """The stretches with their speakers, up to where the text is cut."""
+    left = len(_text(speech, model))
+    labels = speaker_labels([stretch.pitch_hz for stretch in speech.stretches])
+    for index, (stretch, label) in enumerate(zip(speech.stretches, labels, strict=True)):
+        if left <= 0:
+            return
+        yield {
+            "type": "transcript.text.segment",
+            "id": f"seg_{index}",
+            "start": stretch.start_seconds,
+            "end": stretch.end_seconds,
+            "text": f" {stretch.text[:left]}",
+            "speaker": label,
+        }
+        left -= len(stretch.text) + 1
 
 
 def _usage_body(usage: Usage, model: EmulatedModel) -> dict[str, Any]:

@@ -142,6 +142,56 @@ async def test_without_the_extra_chat_works_and_speech_says_what_to_install(
         assert (await client.chat()).status == 200
 
 
+DIARIZING = "gpt-4o-transcribe-diarize"
+REFUND = SAMPLES / "2026-03-02" / "1042-wrong-number.wav"
+
+
+async def test_speakers_are_told_apart(emulated: Any) -> None:
+    """Agent and customer take turns; the segments say who, when and what, and together are the text."""
+    async with emulated(recognizer_workers=1) as client:
+        reply = await client.transcribe(
+            REFUND.read_bytes(), model=DIARIZING, response_format="diarized_json", chunking_strategy="auto"
+        )
+    body = reply.body
+    assert [segment["speaker"] for segment in body["segments"]] == ["A", "B", "A", "B"]
+    assert "".join(segment["text"] for segment in body["segments"]).strip() == body["text"]
+    assert {segment["type"] for segment in body["segments"]} == {"transcript.text.segment"}
+    assert (body["task"], body["usage"]["type"]) == ("transcribe", "tokens")
+
+
+async def test_what_a_diarizing_model_does_not_take(emulated: Any) -> None:
+    """No prompt, no other format, and above 30 s nothing without a chunking strategy."""
+    fields = {"model": DIARIZING, "response_format": "diarized_json"}
+    async with emulated(recognizer_workers=1) as client:
+        prompted = await client.transcribe(silence(1), prompt="A call.", **fields)
+        assert (prompted.status, prompted.error["param"]) == (400, "prompt")
+        verbose = await client.transcribe(silence(1), model=DIARIZING, response_format="verbose_json")
+        assert (verbose.status, verbose.error["param"]) == (400, "response_format")
+        long = await client.transcribe(silence(31, 8000), **fields)
+        assert (long.status, long.error["param"]) == (400, "chunking_strategy")
+        assert (await client.transcribe(silence(29, 8000), **fields)).status == 200
+        chunked = await client.transcribe(silence(31, 8000), chunking_strategy="auto", **fields)
+        assert (chunked.status, chunked.body["segments"]) == (200, [])
+
+
+@pytest.mark.parametrize("response_format", ["json", "diarized_json"])
+async def test_a_text_past_the_output_limit_just_ends(emulated: Any, response_format: str) -> None:
+    """Status 200, the limit used up in the usage, and the rest of what was said is missing."""
+    audio = REFUND.read_bytes()
+    fields = {"model": DIARIZING, "response_format": response_format, "chunking_strategy": "auto"}
+    async with emulated(recognizer_workers=1) as client:
+        whole = (await client.transcribe(audio, **fields)).body
+    async with emulated(recognizer_workers=1, transcription_output_tokens=15) as client:
+        reply = await client.transcribe(audio, **fields)
+        untouched = await client.transcribe(audio, model="whisper-1")
+    assert reply.status == 200
+    assert reply.body["text"] == whole["text"][:60]
+    assert reply.body["usage"]["output_tokens"] == 15
+    assert untouched.body["text"] == whole["text"]
+    told = "".join(segment["text"] for segment in reply.body.get("segments", []))
+    assert told.strip() in ("", reply.body["text"])
+
+
 def children() -> list[int]:
     """The processes that this one has started."""
     listed = [path.read_text().split() for path in Path("/proc/self/task").glob("*/children")]

@@ -226,12 +226,23 @@ async def test_a_transcript_billed_in_tokens_is_never_free(
     assert answer.usage.output_tokens >= 6
 
 
-async def test_a_silently_truncated_transcript_is_noticed(server: WireServer, transport: Transport):
-    """A text that stops at the output limit comes with status 200; it is marked as cut off."""
+@pytest.mark.parametrize(("tokens", "reason"), [(2000, "length"), (1990, "length"), (1900, "stop")])
+async def test_a_silently_truncated_transcript_is_noticed(
+    server: WireServer, transport: Transport, tokens: int, reason: str
+):
+    """A text that stops at the output limit or just before comes with status 200, marked as cut off."""
     server.act = says(
-        {"text": "and then", "usage": {"type": "tokens", "input_tokens": 4, "output_tokens": 2000}}
+        {"text": "and then", "usage": {"type": "tokens", "input_tokens": 4, "output_tokens": tokens}}
     )
-    assert (await ask(server, transport, audio(), "gpt-4o-transcribe")).finish_reason == "length"
+    assert (await ask(server, transport, audio(), "gpt-4o-transcribe")).finish_reason == reason
+
+
+async def test_an_estimate_is_no_sign_of_truncation(server: WireServer, transport: Transport):
+    """A long text of a server that tells no usage is taken for what it is."""
+    server.act = says({"text": "and then " * 2000})
+    answer = await ask(server, transport, audio(), "gpt-4o-transcribe")
+    assert answer.usage.is_estimated
+    assert answer.finish_reason == "stop"
 
 
 @pytest.mark.parametrize("body", [{}, {"text": None}, {"segments": []}, [], b"hello"])

@@ -13,6 +13,7 @@ from typing import Any
 
 from llm_assets.emulator.speech.audio import FRAME_SAMPLES, SAMPLE_RATE, Samples, decode, speech_spans
 from llm_assets.emulator.speech.spoken import Speech, Stopped, Stretch, Word
+from llm_assets.emulator.speech.voices import pitch_hz
 
 # Tuned for speed at equal word accuracy; the figures are in docs/emulator.md.
 _SETTINGS: dict[str, Any] = {"lw": 5.5, "maxhmmpf": 4000, "maxwpf": 5, "loglevel": "FATAL"}
@@ -32,9 +33,10 @@ def recognize(audio: bytes, is_wanted: Callable[[], bool] = lambda: True) -> Spe
     for first, last in speech_spans(samples):
         if not is_wanted():
             raise Stopped
-        words = tuple(_words(decoder, samples[first:last], first / SAMPLE_RATE))
+        heard = samples[first:last]
+        words = tuple(_words(decoder, heard, first / SAMPLE_RATE))
         if words:
-            stretches.append(Stretch(_sentence(words), words))
+            stretches.append(Stretch(_sentence(words), words, round(pitch_hz(heard), 1)))
     return Speech(tuple(stretches), len(samples) / SAMPLE_RATE)
 
 

@@ -18,10 +18,14 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Words said between two pauses, and the same as a sentence. Never empty."""
+    """Words said between two pauses, and the same as a sentence. Never empty.
+
+    `pitch_hz` is the pitch of the voice, 0 where there is none.
+    """
 
     text: str
     words: tuple[Word, ...]
+    pitch_hz: float = 0.0
 
     @property
     def start_seconds(self) -> float:
@@ -45,7 +49,7 @@ class Speech:
 
     def to_json(self) -> str:
         stretches = [
-            [part.text, [[word.text, word.start_seconds, word.end_seconds] for word in part.words]]
+            [part.text, [[w.text, w.start_seconds, w.end_seconds] for w in part.words], part.pitch_hz]
             for part in self.stretches
         ]
         return json.dumps([self.duration_seconds, stretches])
@@ -53,7 +57,7 @@ class Speech:
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
         duration_seconds, stretches = json.loads(text)
-        made = (Stretch(said, tuple(Word(*word) for word in words)) for said, words in stretches)
+        made = (Stretch(said, tuple(Word(*word) for word in words), hz) for said, words, hz in stretches)
         return cls(tuple(made), duration_seconds)
 
 

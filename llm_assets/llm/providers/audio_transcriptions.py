@@ -41,6 +41,7 @@ _CONTENT_TYPES = {
     "webm": "audio/webm",
 }
 _LONGEST_UNCHUNKED_SECONDS = 30.0
+_CUT_OFF_FROM = 0.98
 
 
 def form_file(request: TranscriptionRequest) -> FormFile:
@@ -77,8 +78,10 @@ def transcription_answer(
     if not isinstance(text, str):
         return None
     usage = _usage(data, request, model, text)
-    # A token-billed model past its output limit answers 200 with a text that just ends.
-    truncated = model.max_output_tokens is not None and usage.output_tokens >= model.max_output_tokens
+    # A token-billed model at its output limit, or some tokens before it, answers 200 with a text that just
+    # ends. An estimate of its tokens is no sign of that.
+    most = None if usage.is_estimated else model.max_output_tokens
+    truncated = most is not None and usage.output_tokens >= most * _CUT_OFF_FROM
     return Answer(
         text=text.strip(),
         usage=usage,
