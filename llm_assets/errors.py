@@ -16,9 +16,10 @@
     │   ├── BudgetExceeded
     │   ├── ClientClosed              the client is closing: nothing new is sent
     │   ├── QuotaExhausted            the account has no credit: waiting never helps
-    │   └── CredentialsRefused        401 or 403
+    │   └── CredentialsRefused        401, or a 403 that is about the key
     └── CallFailed                    one call to a model failed
         ├── RequestTooLarge           larger than the limit itself: no wait would ever be enough
+        │   └── RequestTooDear        may cost more than a whole budget
         ├── ContextTooLong            for the model chain: another model may take it
         ├── RequestRejected           400 and the like: the same request fails again
         ├── PriceUnknown              the budget cannot be enforced on this model
@@ -146,6 +147,10 @@ class CredentialsRefused(CallFailed, RunStopped):
 
 class RequestTooLarge(CallFailed):
     """The request is larger than the limit itself, so no wait would be enough."""
+
+
+class RequestTooDear(RequestTooLarge):
+    """The request may cost more than a whole cap of the budget, spent or not."""
 
 
 class ContextTooLong(CallFailed):

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from llm_assets.errors import BudgetExceeded, StateUnavailable
+from llm_assets.errors import BudgetExceeded, RequestTooDear, StateUnavailable
 from llm_assets.llm.ledger import NOTHING, Answer, Cap, Reservation, Settled, Spending, added_up, book
 from llm_assets.llm.models import BudgetConfig
 from llm_assets.llm.quota.base import QuotaStore
@@ -122,11 +122,18 @@ class Budget:
     async def require(self, worst: Spending) -> None:
         """Raise BudgetExceeded when what is already spent leaves too little for `worst`. Holds nothing.
 
+        Raises RequestTooDear when not even an untouched budget would bear it.
         Asks the ledger only when what it said last leaves too little. What is spent seldom becomes less (when
         a process that seemed dead comes back), and then the next call finds out.
         """
         caps = self._current_caps()
-        if any(cap.of(self._spent.get(cap.account, NOTHING)) + cap.of(worst) > cap.most for cap in caps):
+        tight = [
+            cap for cap in caps if cap.of(self._spent.get(cap.account, NOTHING)) + cap.of(worst) > cap.most
+        ]
+        for cap in tight:
+            if cap.of(worst) > cap.most > 0:  # a cap of nothing is for all calls, and so stops the run
+                raise RequestTooDear(_too_dear_message(cap, worst))
+        if tight:
             await self._ask(worst, reserve=False)
 
     async def reserve(self, worst: Spending) -> Reservation | None:
@@ -175,7 +182,7 @@ class Budget:
             await self.flush()
         self._stop_timer()
 
-    def warn_passed_over(self, model: str, error: BudgetExceeded) -> None:
+    def warn_passed_over(self, model: str, error: BudgetExceeded | RequestTooDear) -> None:
         """Say once per model that the budget does not bear it and something cheaper answers instead."""
         if model not in self._warned:
             self._warned.add(model)
@@ -304,6 +311,13 @@ def _caps(config: BudgetConfig, run: str, day: str) -> tuple[Cap, ...]:
     tokens = ((run, config.tokens_per_run, "tokens_per_run"), (day, config.tokens_per_day, "tokens_per_day"))
     return tuple(Cap.of_usd(account, most, name) for account, most, name in usd if most is not None) + tuple(
         Cap(account, "tokens", most, name) for account, most, name in tokens if most is not None
+    )
+
+
+def _too_dear_message(cap: Cap, worst: Spending) -> str:
+    return (
+        f"the request may cost up to {cap.shown(cap.of(worst))}, and the whole budget {cap.name} is "
+        f"{cap.shown(cap.most)}; raise it, or lower max_output_tokens"
     )
 
 

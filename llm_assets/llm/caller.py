@@ -96,7 +96,8 @@ class Services:
     """What all models of a client share. `under_way` are the exchanges that have been sent, with the moment
     at which each is given up; `on_the_wire` are the same by their key.
 
-    `answered` says whether any model has answered this client yet, `closing` that nothing new is sent.
+    `answered` says whether any model has answered this client yet, `forbidden` counts the calls
+    that ended with 403 until then. `closing` says that nothing new is sent.
     """
 
     config: ClientConfig
@@ -112,6 +113,7 @@ class Services:
     under_way: dict[asyncio.Task[None], float] = field(default_factory=dict[asyncio.Task[None], float])
     on_the_wire: dict[bytes, asyncio.Task[None]] = field(default_factory=dict[bytes, asyncio.Task[None]])
     answered: bool = False
+    forbidden: int = 0
     closing: bool = False
 
     def require_open(self) -> None:

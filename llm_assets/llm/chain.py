@@ -15,9 +15,11 @@ from llm_assets.errors import (
     BudgetExceeded,
     CallFailed,
     ContextTooLong,
+    CredentialsRefused,
     LLMAssetsError,
     Overloaded,
     RequestRejected,
+    RequestTooDear,
     RequestTooLarge,
     RunStopped,
 )
@@ -30,6 +32,10 @@ from llm_assets.llm.tokens import TokenCounter
 
 # What a 4xx says about the model rather than about the request.
 _MODEL_CODES = ("model_not_found", "model_not_available", "unsupported_model", "unsupported_parameter")
+_FORBIDDEN = 403  # by a region or a policy of one model or proxy: another may do it
+# So many calls may end with 403 before anything is answered: then it is not about one of them.
+_MOST_FORBIDDEN = 20
+_BEYOND_BUDGET = (BudgetExceeded, RequestTooDear)
 
 
 class ModelChain:
@@ -72,7 +78,7 @@ class ModelChain:
     async def _walk(self, request: Request, keys: list[bytes], tally: Tally, *, looked: bool) -> Found:
         errors: list[LLMAssetsError] = []
         for link, key in zip(self._links, keys, strict=True):
-            if errors and isinstance(errors[-1], BudgetExceeded) and self._stops_at_budget():
+            if errors and isinstance(errors[-1], _BEYOND_BUDGET) and self._stops_at_budget():
                 break
             reason = _reason(errors)
             try:
@@ -80,8 +86,9 @@ class ModelChain:
                 wire = link.provider.build(request, link.model)
                 call = Call(link, request, wire, key, keys, tally, reason)
                 return await ask(self._services, call)
-            except BudgetExceeded as error:
-                self._services.budget.warn_passed_over(link.model.model, error)
+            except _BEYOND_BUDGET as error:
+                if isinstance(error, BudgetExceeded) or link is not self._links[-1]:
+                    self._services.budget.warn_passed_over(link.model.model, error)
                 errors.append(error)
             except ModelCooling as error:
                 errors.append(error)
@@ -102,10 +109,27 @@ class ModelChain:
             entry = await self._services.journal.find_latest(request.subject, servers)
             if entry is not None:
                 return Found(replace(entry, fallback_reason=f"cached: {_reason(errors)}"), from_journal=True)
-        raise _worst(errors)
+        error = _worst(errors)
+        raise self._forbidden_too_often(error) or error
+
+    def _forbidden_too_often(self, error: LLMAssetsError) -> CredentialsRefused | None:
+        """A 403 may be about one prompt. A server that has nothing but 403 for us does not want us at all."""
+        services = self._services
+        if services.answered or not isinstance(error, RequestRejected) or error.http_status != _FORBIDDEN:
+            return None
+        services.forbidden += 1
+        if services.forbidden < _MOST_FORBIDDEN:
+            return None
+        return CredentialsRefused(
+            f"{services.forbidden} requests were forbidden and none has been answered; the last: "
+            f"{error.message}",
+            error.http_status,
+            error.code,
+            error.request_id,
+        )
 
     def _stopped_by_budget(self, errors: list[LLMAssetsError]) -> bool:
-        return self._stops_at_budget() and any(isinstance(error, BudgetExceeded) for error in errors)
+        return self._stops_at_budget() and any(isinstance(error, _BEYOND_BUDGET) for error in errors)
 
     async def _require_context(self, request: Request, link: Link) -> None:
         """Raise ContextTooLong before paying for the refusal, when the count says that it cannot fit."""
@@ -127,12 +151,15 @@ class ModelChain:
 def _another_model_may_help(error: CallFailed) -> bool:
     if isinstance(error, RunStopped):
         return False
-    return not isinstance(error, RequestRejected) or (error.code or "") in _MODEL_CODES
+    if not isinstance(error, RequestRejected) or error.http_status == _FORBIDDEN:
+        return True
+    return (error.code or "") in _MODEL_CODES
 
 
 _REASONS: tuple[tuple[type[LLMAssetsError], str], ...] = (
     (BudgetExceeded, "budget"),
     (ModelCooling, "cooling_down"),
+    (RequestTooDear, "budget"),
     (ContextTooLong, "context_too_long"),
     (RequestTooLarge, "larger_than_limit"),
 )

@@ -19,6 +19,7 @@ from llm_assets.errors import (
     Overloaded,
     QuotaExhausted,
     RequestRejected,
+    RequestTooDear,
     ServerFailed,
 )
 from llm_assets.llm.client import LLMClient
@@ -424,3 +425,71 @@ async def test_a_bad_row_is_an_outcome_and_the_others_go_on() -> None:
     assert {key for key, outcome in outcomes.items() if outcome.answer} == {"good", "half"}
     assert all(isinstance(outcomes[key].error, RequestRejected) for key in ("dicts", "none", "less"))
     assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("when_exceeded", ["stop", "downgrade"])
+async def test_a_row_dearer_than_the_whole_budget_is_its_own_outcome(when_exceeded: str) -> None:
+    """No run of this budget could ever ask it, so nobody waits for it and the others go on."""
+    budget = {"tokens_per_run": 2000, "when_exceeded": when_exceeded}
+    rows = [ask("1", key="1"), ask("word " * 1000, key="dear"), ask("2", key="2")]
+    async with scripted_server() as server:
+        async with LLMClient(config(server.base_url, budget=budget)) as client:
+            outcomes = {outcome.key: outcome async for outcome in client.run(rows)}
+    assert isinstance(outcomes["dear"].error, RequestTooDear)
+    assert "whole budget tokens_per_run is 2,000 tokens" in str(outcomes["dear"].error)
+    assert outcomes["1"].answer is not None
+    assert outcomes["2"].answer is not None
+    assert len(server.requests) == 2
+
+
+async def test_a_row_dearer_than_the_budget_goes_to_a_cheaper_model() -> None:
+    """`downgrade` holds for a single row as well."""
+    budget = {"usd_per_run": "0.004"}
+    async with scripted_server(lambda request, number: answer(model=request["model"])) as server:
+        async with LLMClient(config(server.base_url, "gpt-6.1-sol", "gpt-6-luna", budget=budget)) as client:
+            outcome = await client.call(ask("word " * 1000))
+    assert (outcome.model, outcome.fallback_reason) == ("gpt-6-luna", "budget")
+
+
+FORBIDDEN = {
+    "policy": error(403, "content_policy_violation", "Blocked: it speaks of an api key."),
+    "region": error(403, "unsupported_country_region_territory", "Not in your country."),
+    "a proxy": (403, {"message": "Request blocked"}),
+    "a quotation": error(400, "invalid_value", "'Your credit balance is too low' is no valid text"),
+}
+
+
+@pytest.mark.parametrize("what", FORBIDDEN)
+async def test_what_is_forbidden_for_one_prompt_stops_no_other(what: str) -> None:
+    """It is that row's outcome; whoever has a prompt that is allowed gets an answer."""
+
+    def script(request: dict[str, Any], number: int) -> Any:
+        return FORBIDDEN[what] if request["messages"][0]["content"].startswith("bad") else answer()
+
+    async with scripted_server(script) as server, LLMClient(config(server.base_url)) as client:
+        texts = ["bad 0", *(f"good {number}" for number in range(20)), *(f"bad {n}" for n in range(1, 20))]
+        outcomes = {outcome.key: outcome async for outcome in client.run(ask(t, key=t) for t in texts)}
+    assert {key for key, outcome in outcomes.items() if outcome.answer} == set(texts[1:21])
+    assert all(isinstance(outcomes[key].error, RequestRejected) for key in texts if key.startswith("bad"))
+
+
+async def test_a_model_that_is_forbidden_here_makes_the_next_one_answer() -> None:
+    """A region or a policy of one model says nothing about another."""
+
+    def script(request: dict[str, Any], number: int) -> Any:
+        return FORBIDDEN["region"] if request["model"] == "gpt-6.1-sol" else answer(model=request["model"])
+
+    async with scripted_server(script) as server:
+        async with LLMClient(config(server.base_url, "gpt-6.1-sol", "gpt-6-luna")) as client:
+            outcomes = [outcome async for outcome in client.run(ask(str(number)) for number in range(30))]
+    assert {outcome.model for outcome in outcomes} == {"gpt-6-luna"}
+
+
+async def test_a_server_that_forbids_everything_stops_the_run() -> None:
+    """One clear error, and not as many requests as there are rows."""
+    async with scripted_server(lambda request, number: FORBIDDEN["a proxy"]) as server:
+        async with LLMClient(config(server.base_url, max_concurrency=4)) as client:
+            with pytest.raises(CredentialsRefused, match="none has been answered"):
+                async for _ in client.run(ask(str(number)) for number in range(1000)):
+                    pass
+    assert len(server.requests) <= 24

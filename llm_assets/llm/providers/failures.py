@@ -34,10 +34,25 @@ _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "apim-request-id")
 _NO_CREDIT = re.compile(
     r"^(insufficient_quota|credit_balance_exhausted|billing_error|\w+_(spend|usage)_limit_(exceeded|reached))$"
 )
+# Anthropic names no code for it. Only how a message begins counts: a 400 may quote what was asked.
 _NO_CREDIT_MESSAGE = re.compile(
-    r"credit balance is too low|reached your specified .{0,20}usage limits|spend_limit_(exceeded|reached)",
+    r"^(your credit balance is too low|you have reached your specified .{0,20}usage limits)", re.I
+)
+_ANY_BAD_REQUEST = frozenset({"", "invalid_request_error"})
+# A 403 that is about the key. Others are about a prompt, a model or a region.
+_BAD_KEY = re.compile(
+    r"^(invalid_(api_key|authentication|organization|issuer|project)|incorrect_api_key|authentication_error"
+    r"|(permission|access)_(error|denied)|permissiondenied|accessdenied|unauthori[sz]ed|unauthenticated"
+    r"|insufficient_permissions?|(account|organization|project|api_key)_(deactivated|disabled|suspended"
+    r"|archived|expired|revoked)|ip_not_authorized|missing_scope)$",
     re.I,
 )
+_BAD_KEY_MESSAGE = re.compile(
+    r"not authenticated|unauthenticated|unauthori[sz]ed|(api|access|subscription)[ _-]?key|credential"
+    r"|missing scopes|insufficient permissions",
+    re.I,
+)
+_UNNAMED = frozenset({"", "error", "forbidden", "invalid_request_error", "request_forbidden", "403"})
 _NO_CAPACITY = frozenset({"slow_down", "server_is_overloaded", "overloaded_error", "overloaded"})
 _NO_CAPACITY_MESSAGE = re.compile(r"resource[ _]unavailable|overloaded|at capacity|high demand", re.I)
 _TOO_LONG = frozenset({"context_length_exceeded", "string_above_max_length", "model_context_window_exceeded"})
@@ -111,7 +126,7 @@ class Failures:
                 f"the {self._provider} account has no credit or reached its spend limit, "
                 f"and waiting does not help: {told.message}"
             )
-        if status in (401, 403):
+        if status == 401 or (status == 403 and _is_about_the_key(told)):
             return CredentialsRefused, (
                 f"{self._provider} refused the credentials: {told.message} "
                 f"Set {self._key_setting} to a key that may use this model."
@@ -177,8 +192,18 @@ def _has_no_credit(status: int, told: _Told) -> bool:
         return True
     if status not in (400, 403, 429):
         return False
-    named = _NO_CREDIT.match(told.code) or _NO_CREDIT.match(told.kind)
-    return bool(named or _NO_CREDIT_MESSAGE.search(told.message))
+    if _NO_CREDIT.match(told.code) or _NO_CREDIT.match(told.kind):
+        return True
+    unnamed = status != 400 or (not told.code and told.kind in _ANY_BAD_REQUEST)
+    return unnamed and bool(_NO_CREDIT_MESSAGE.match(told.message))
+
+
+def _is_about_the_key(told: _Told) -> bool:
+    """By code or type; where these say nothing, by the message of a server that gives a reason in words."""
+    if _BAD_KEY.match(told.code) or _BAD_KEY.match(told.kind):
+        return True
+    unnamed = told.code.lower() in _UNNAMED and told.kind.lower() in _UNNAMED
+    return unnamed and bool(_BAD_KEY_MESSAGE.search(told.message))
 
 
 def _kind(status: int, told: _Told) -> type[CallFailed]:
