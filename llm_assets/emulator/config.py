@@ -103,6 +103,7 @@ class EmulatorConfig(_Frozen):
       `fixed_completion_tokens`, so that a load test measures the client.
     - `cached_prompt_share`: the share of prompt tokens reported as cached, in steps of 128.
     - `models`: names of further chat models to serve.
+    - `fixed_transcript`: what is said in every recording, for load tests: nothing is decoded or recognised.
     - `transcription_output_tokens`: where token-billed transcription cuts its text, instead of at 2,000.
     """
 
@@ -129,6 +130,7 @@ class EmulatorConfig(_Frozen):
     fixed_answer: str = '{"answer": "fixed"}'
     fixed_completion_tokens: int = Field(default=8, ge=0)
     cached_prompt_share: float = Field(default=0.0, ge=0, le=1)
+    fixed_transcript: str | None = None
     transcription_output_tokens: int | None = Field(default=None, gt=0)
     recognizer_workers: int = Field(default_factory=_default_workers, ge=1)
 

@@ -18,7 +18,13 @@ from llm_assets.emulator.chat_request import charged_tokens, parse_chat
 from llm_assets.emulator.config import EmulatorConfig
 from llm_assets.emulator.error_answer import ErrorAnswer, bad_request, missing
 from llm_assets.emulator.speech.pool import SpeechPool, is_installed
-from llm_assets.emulator.speech.spoken import RecognizerCrashed, Speech, Stopped, UndecodableAudio
+from llm_assets.emulator.speech.spoken import (
+    RecognizerCrashed,
+    Speech,
+    Stopped,
+    UndecodableAudio,
+    fixed_speech,
+)
 from llm_assets.emulator.transcription import (
     TranscriptionForm,
     check_form,
@@ -107,6 +113,7 @@ class TranscriptionEndpoint:
 
     def __init__(self, config: EmulatorConfig) -> None:
         self._pool = SpeechPool(config.recognizer_workers)
+        self._fixed = None if config.fixed_transcript is None else fixed_speech(config.fixed_transcript)
 
     async def read(self, request: web.Request) -> Question:
         if not request.content_type.startswith("multipart/"):
@@ -134,6 +141,8 @@ class TranscriptionEndpoint:
         await self._pool.stop()
 
     async def _recognize(self, form: TranscriptionForm) -> Speech:
+        if self._fixed is not None:
+            return self._fixed
         if not is_installed():
             raise ErrorAnswer(501, f"The emulator's {NO_RECOGNIZER}", "server_error", "recognizer_missing")
         try:

@@ -192,6 +192,18 @@ async def test_a_text_past_the_output_limit_just_ends(emulated: Any, response_fo
     assert told.strip() in ("", reply.body["text"])
 
 
+async def test_a_fixed_transcript_needs_no_recognition(
+    emulated: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For load tests: every recording says the same, in whichever format, and nothing is decoded."""
+    monkeypatch.setitem(sys.modules, "pocketsphinx", None)
+    async with emulated(fixed_transcript="Hello there, this is me.") as client:
+        plain = await client.transcribe(b"no audio at all", model="gpt-transcribe")
+        verbose = await client.transcribe(b"nor this", response_format="verbose_json")
+    assert plain.body["text"] == verbose.body["text"] == "Hello there, this is me."
+    assert verbose.body["duration"] == 2.5
+
+
 def children() -> list[int]:
     """The processes that this one has started."""
     listed = [path.read_text().split() for path in Path("/proc/self/task").glob("*/children")]

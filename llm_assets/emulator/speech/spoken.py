@@ -61,6 +61,12 @@ class Speech:
         return cls(tuple(made), duration_seconds)
 
 
+def fixed_speech(text: str) -> Speech:
+    """A text as if it had been said word by word, two words a second."""
+    words = tuple(Word(word, index / 2, index / 2 + 0.4) for index, word in enumerate(text.split()))
+    return Speech((Stretch(text, words),) if words else (), max(len(words), 1) / 2)
+
+
 class UndecodableAudio(Exception):
     """The bytes are no audio that FFmpeg can decode."""
 
