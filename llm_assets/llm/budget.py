@@ -5,7 +5,8 @@ retries and fallbacks passes a cap. Money is counted in whole billionths of a do
 
 A reservation stands for a call on the wire. So what a process held when it died counts as spent: the
 provider may have billed it. A client reserves a little ahead (`_Spare`), so that most calls need not ask
-the ledger, and gives back what it does not use.
+the ledger, and gives back what it does not use. Who has no cap holds nothing, and still books what was spent
+into the day's account, for others who have a cap per day.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from llm_assets.llm.quota.base import QuotaStore
 
 _KEY = "budget"
 _FLUSH_SECONDS = 0.05
+# What nobody waits for is booked more seldom.
+_RECORD_SECONDS = 0.25
 # While others' calls are in flight their reservations may still come back.
 _LOOK_AGAIN_SECONDS = 0.1
 # Whoever waits longer than this for others' calls wants to know what for.
@@ -103,6 +106,7 @@ class Budget:
         self._warned: set[str] = set()
         self._caps: tuple[Cap, ...] = ()
         self._accounts: tuple[str, ...] = ()
+        self._day_account = ""
         self._day_ends_at = 0.0
         self._spent = dict[str, Spending]()
         self._spare = _Spare()
@@ -153,6 +157,13 @@ class Budget:
         self._settled.append(Settled(reservation.accounts, reservation.amount, spent))
         self._freed.set()
         self._flush_soon()
+
+    def record(self, spent: Spending) -> None:
+        """Book what was spent without a reservation, where no cap holds. Never waits."""
+        if spent != NOTHING:
+            self._current_caps()
+            self._settled.append(Settled((self._day_account,), NOTHING, spent))
+            self._flush_soon(_RECORD_SECONDS)
 
     async def wait_for_returns(self) -> None:
         """Wait until a reservation may have come back: one of our own, or after a short while another's."""
@@ -263,10 +274,10 @@ class Budget:
         self._spent.update(answer.spent)
         return answer
 
-    def _flush_soon(self) -> None:
+    def _flush_soon(self, seconds: float = _FLUSH_SECONDS) -> None:
         if self._timer is None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(_FLUSH_SECONDS, lambda: self._in_background(self._flush_quietly()))
+            self._timer = loop.call_later(seconds, lambda: self._in_background(self._flush_quietly()))
 
     async def _flush_quietly(self) -> None:
         """A store that is gone is noticed by the calls that need it; what was settled waits here."""
@@ -291,8 +302,9 @@ class Budget:
             today = datetime.fromtimestamp(now, UTC).astimezone(self._timezone).date()
             tomorrow = datetime.combine(today + timedelta(days=1), time(), self._timezone)
             self._day_ends_at = tomorrow.timestamp()
-            self._caps = _caps(self._config, self._run_account, f"day:{today}")
-            self._accounts = tuple({cap.account: None for cap in self._caps})
+            self._day_account = f"day:{today}"
+            self._caps = _caps(self._config, self._run_account, self._day_account)
+            self._accounts = tuple({cap.account: None for cap in self._caps} | {self._day_account: None})
         return self._caps
 
     def _warn_once(self, answer: Answer) -> None:

@@ -270,6 +270,14 @@ def _worst(services: Services, call: Call) -> Spending | None:
     return Spending.of(price or Decimal(0), tokens)
 
 
+def _most(call: Call, reservation: Reservation | None) -> Spending:
+    """The most a call that was sent can have cost, as far as its price is known."""
+    if reservation is not None:
+        return reservation.amount
+    price, tokens = worst_case(call.request, call.link.model)
+    return Spending.of(price or Decimal(0), tokens)
+
+
 async def _get_leave(services: Services, call: Call) -> Grant:
     """A place in flight and a place in the quota."""
     clock, link, tally = services.clock, call.link, call.tally
@@ -336,7 +344,8 @@ async def _exchange(
 ) -> Found:
     """Send, keep the answer, and hand everything back with what became of it, whatever becomes of it."""
     returned = Return(grant=grant, answered=False, unsent=True)
-    spent, overloaded = NOTHING, False
+    spent: Spending | None = NOTHING
+    overloaded = False
     try:
         known = await services.journal.begin(call.key, call.keys, call.request.endpoint, call.link.model)
         if known is not None:
@@ -346,7 +355,7 @@ async def _exchange(
             services.require_open()
         # Unless something better is known: the request may have been billed, and told the limiter nothing.
         returned = Return(grant=grant, answered=False, failed="no answer came")
-        spent = reservation.amount if reservation is not None else NOTHING
+        spent = None
         response = await _send(services, call)
         task = asyncio.current_task()
         if task in services.under_way:
@@ -363,7 +372,7 @@ async def _exchange(
             returned = replace(returned, tokens=tokens)
         entry = _entry(services, call, answer)
         await _keep(services, call, entry, done)
-        spent = _spent(entry, spent)
+        spent = _spent(entry, call, reservation)
         return Found(entry, from_journal=False)
     except CallFailed as error:
         overloaded = isinstance(error, Overloaded)
@@ -375,7 +384,10 @@ async def _exchange(
     finally:
         services.window(call.link).leave(overloaded=overloaded, answered=returned.answered)
         services.limiter.settle(call.link.pool, returned)
-        if reservation is not None:
+        spent = _most(call, reservation) if spent is None else spent
+        if reservation is None:
+            services.budget.record(spent)
+        else:
             services.budget.settle(reservation, spent)
 
 
@@ -431,13 +443,15 @@ def _entry(services: Services, call: Call, answer: Answer) -> Entry:
     )
 
 
-def _spent(entry: Entry, worst: Spending) -> Spending:
+def _spent(entry: Entry, call: Call, reservation: Reservation | None) -> Spending:
     """What an answer counts as: what is not known of it counts at the most it could have been."""
-    usage = entry.answer.usage
-    nano_usd = worst.nano_usd if entry.cost_usd is None else Spending.of(entry.cost_usd, 0).nano_usd
-    if not usage.is_estimated:
-        return Spending(nano_usd, usage.total_tokens)
-    return Spending(max(nano_usd, worst.nano_usd), max(usage.total_tokens, worst.tokens))
+    usage, cost_usd = entry.answer.usage, entry.cost_usd
+    told = Spending.of(cost_usd or Decimal(0), usage.total_tokens)
+    if cost_usd is not None and not usage.is_estimated:
+        return told
+    most = _most(call, reservation)
+    nano_usd = max(told.nano_usd, most.nano_usd)
+    return Spending(nano_usd, max(told.tokens, most.tokens) if usage.is_estimated else told.tokens)
 
 
 def _returned(
