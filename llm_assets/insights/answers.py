@@ -7,33 +7,51 @@ has to answer again.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
-from decimal import Context, Decimal
+import re
+from collections.abc import Mapping
 from typing import Any, cast
 
-from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel, RootModel, ValidationError
+from pydantic_core import from_json, to_json
 
-from llm_assets.insights.columns import MAX_DECIMALS, MAX_DIGITS
+from llm_assets.insights.schema import ROOT, OutputForm
+from llm_assets.insights.spoken import SpokenText
+from llm_assets.insights.storable import unstorable
+from llm_assets.insights.wire import WrongForm
 
 _SHOWN_PROBLEMS = 10
-_INTEGER_BOUND = 2**63
+
+# Servers without structured output put JSON into a fence; what is inside is the answer, as it is.
+_FENCE = re.compile(r"\s*```(?:json)?\s*\n(?P<inside>.*)\n\s*```\s*", re.DOTALL | re.IGNORECASE)
 
 
 class InvalidAnswer(ValueError):
     """The answer is not JSON or not what the output model asks for."""
 
 
-def parse_answer(text: str, model: type[BaseModel]) -> dict[str, Any]:
-    """The model's fields as plain JSON values. Raises InvalidAnswer, one problem a line."""
+def parse_answer(text: str, form: OutputForm, spoken: SpokenText | None = None) -> dict[str, Any]:
+    """The model's fields as plain JSON values. Raises InvalidAnswer, one problem a line.
+
+    Validators of the output model find `spoken`, what was said, as `info.context["transcript"]`.
+    """
+    fenced = _FENCE.fullmatch(text)
     try:
-        parsed = model.model_validate_json(text, strict=True)
+        # JSON has no infinity, and what the columns hold has none either.
+        answer = from_json(fenced["inside"] if fenced else text, allow_inf_nan=False)
+        own = to_json(form.restored(answer))
+    except WrongForm as error:
+        raise InvalidAnswer(str(error)) from error
+    except ValueError as error:
+        raise InvalidAnswer(f"Invalid JSON: {error}") from error
+    context = {"transcript": spoken} if spoken is not None else None
+    try:
+        parsed = form.model.model_validate_json(own, strict=True, context=context)
     except ValidationError as error:
         raise InvalidAnswer(_listed(_told(error))) from error
-    if problems := list(_unstorable(parsed, "")):
+    dumped: Any = _steady(parsed, parsed.model_dump(mode="json", by_alias=False))
+    if problems := unstorable(form.stored, dumped):
         raise InvalidAnswer(_listed(problems))
-    return parsed.model_dump(mode="json")
+    return {ROOT: dumped} if form.is_wrapped else dumped
 
 
 def _told(error: ValidationError) -> list[str]:
@@ -51,42 +69,22 @@ def _listed(problems: list[str]) -> str:
     return "\n".join([*problems[:_SHOWN_PROBLEMS], *([f"and {more} more"] if more > 0 else [])])
 
 
-def _unstorable(value: Any, path: str, field: FieldInfo | None = None) -> Iterator[str]:
-    if isinstance(value, BaseModel):
-        fields = type(value).model_fields
-        for name, item in value:
-            yield from _unstorable(item, f"{path}.{name}".lstrip("."), fields.get(name))
-    elif isinstance(value, Mapping):
-        for key, item in cast("Mapping[Any, Any]", value).items():
-            yield from _unstorable(item, f"{path}.{key}".lstrip("."))
-    elif isinstance(value, list | tuple | set | frozenset):
-        for index, item in enumerate(cast("list[Any]", value)):
-            yield from _unstorable(item, f"{path}[{index}]", field)
-    elif problem := _too_much(value, field):
-        yield f"{path}: {problem}"
-
-
-def _too_much(value: Any, field: FieldInfo | None) -> str | None:
-    if isinstance(value, float) and not math.isfinite(value):
-        return "must be a finite number"
-    if isinstance(value, int) and not -_INTEGER_BOUND <= value < _INTEGER_BOUND:
-        return "must fit 64 bits"
-    if isinstance(value, Decimal) and not _limited_by_the_model(field) and not _fits_decimal(value):
-        return f"must have at most {MAX_DECIMALS} decimals and {MAX_DIGITS - MAX_DECIMALS} digits before them"
-    return None
-
-
-def _limited_by_the_model(field: FieldInfo | None) -> bool:
-    """A Decimal that declares its digits gets a column of that size, and Pydantic has checked it."""
-    return field is not None and any(
-        getattr(limit, "decimal_places", None) is not None for limit in field.metadata
-    )
-
-
-def _fits_decimal(value: Decimal) -> bool:
-    if not value.is_finite():
-        return False
-    # The usual context would round a long number before it is looked at.
-    exponent = Context(prec=100).normalize(value).as_tuple().exponent
-    decimals = -exponent if isinstance(exponent, int) else 0
-    return value.adjusted() < MAX_DIGITS - MAX_DECIMALS and decimals <= MAX_DECIMALS
+def _steady(value: Any, dumped: Any) -> Any:
+    """Sets in one order: theirs differs from process to process, and the same answer is the same row."""
+    if isinstance(value, RootModel):
+        return _steady(cast("RootModel[Any]", value).root, dumped)
+    if isinstance(value, BaseModel) and isinstance(dumped, dict):
+        fields = cast("dict[str, Any]", dumped)
+        return {name: _steady(getattr(value, name, None), item) for name, item in fields.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(dumped, key=to_json)
+    if isinstance(value, Mapping) and isinstance(dumped, dict):
+        pairs = zip(
+            cast("Mapping[Any, Any]", value).values(), cast("dict[str, Any]", dumped).items(), strict=False
+        )
+        return {name: _steady(item, written) for item, (name, written) in pairs}
+    if isinstance(value, list | tuple) and isinstance(dumped, list):
+        return [
+            _steady(*pair) for pair in zip(cast("list[Any]", value), cast("list[Any]", dumped), strict=False)
+        ]
+    return dumped

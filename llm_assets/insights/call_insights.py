@@ -6,9 +6,11 @@ the people who query the table see them as comments on its columns.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationInfo, model_validator
+
+from llm_assets.insights.spoken import Verbatim, spoken_of
 
 Intent = Literal[
     "information", "support", "complaint", "refund", "cancellation", "purchase", "praise", "other"
@@ -67,7 +69,7 @@ class Entity(BaseModel):
 class Quote(BaseModel):
     """A passage that shows a reader why the other fields say what they say."""
 
-    text: str = Field(
+    text: Verbatim = Field(
         description="Copied word for word from one line of the transcript, without what stands in brackets. "
         "Do not correct, shorten or translate it."
     )
@@ -75,6 +77,17 @@ class Quote(BaseModel):
         description="The first number in the brackets of the line it was copied from. Null when the "
         "transcript has no numbered lines."
     )
+
+    @model_validator(mode="after")
+    def _comes_from_its_line(self, info: ValidationInfo) -> Self:
+        spoken = spoken_of(info)
+        if spoken is None or self.segment_index is None:
+            return self
+        lines = spoken.segments_with(self.text)
+        if self.segment_index not in lines:
+            at = f"it is in line {', '.join(map(str, lines))}" if lines else "the lines have no numbers"
+            raise ValueError(f"segment_index {self.segment_index} is not where the text comes from; {at}")
+        return self
 
 
 class CallInsights(BaseModel):

@@ -93,7 +93,7 @@ def _judge(outcome: Outcome, extractor: Extractor) -> _Verdict:
     if answer.finish_reason == "length":
         return _Verdict(RowStatus.INVALID_OUTPUT, error=_cut_off(answer))
     try:
-        return _Verdict(RowStatus.OK, output=parse_answer(answer.text, extractor.output_model))
+        return _Verdict(RowStatus.OK, output=parse_answer(answer.text, extractor.form))
     except InvalidAnswer as error:
         return _Verdict(RowStatus.INVALID_OUTPUT, error=str(error))
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from llm_assets.errors import ConfigurationError
 from llm_assets.insights.call_insights import CallInsights
-from llm_assets.insights.schema import build_output_schema
+from llm_assets.insights.schema import OutputForm, output_form
 from llm_assets.llm.requests import Message, OutputSchema
 from llm_assets.records import Segment, Transcript
 
@@ -68,9 +68,14 @@ class Extractor:
         _ = self.schema
 
     @cached_property
+    def form(self) -> OutputForm:
+        """How an answer looks."""
+        return output_form(self.output_model)
+
+    @property
     def schema(self) -> OutputSchema:
         """The strict schema of the output model."""
-        return build_output_schema(self.output_model)
+        return self.form.schema
 
     @cached_property
     def prompt_version(self) -> str:

@@ -240,6 +240,19 @@ def _timestamp(value: Any) -> str:
         raise DoesNotFit(value, "TIMESTAMPTZ", "out of range") from error
 
 
+def _wall_clock(value: Any) -> str:
+    """A time without a zone stays one; with a zone it would be another time."""
+    if isinstance(value, str):
+        value = _parsed(value, datetime.fromisoformat, "TIMESTAMP")
+    if not isinstance(value, datetime) or value.tzinfo is not None:
+        raise DoesNotFit(value, "TIMESTAMP")
+    if isinstance(value, pd.Timestamp):
+        if value.nanosecond:
+            raise DoesNotFit(value, "TIMESTAMP", "finer than a microsecond")
+        value = value.to_pydatetime()
+    return value.isoformat()
+
+
 def _parsed(text: str, parse: Callable[[str], Any], sql_type: str) -> Any:
     try:
         return parse(text)
@@ -277,5 +290,6 @@ _SCALARS: Mapping[str, Plain] = {
     "boolean": _boolean,
     "double": _double,
     "date": _date,
+    "timestamp": _wall_clock,
     "timestamp with time zone": _timestamp,
 }

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from llm_assets.insights.answers import parse_answer
 from llm_assets.insights.call_insights import CallInsights
 from llm_assets.insights.columns import output_columns
+from llm_assets.insights.schema import output_form
 from llm_assets.warehouse.values import text_of
 
 
@@ -67,7 +68,7 @@ def test_columns_are_called_like_fields() -> None:
 
 def test_every_valid_answer_fits_its_columns() -> None:
     """What an answer's output holds is taken by the columns made from the same model."""
-    output = parse_answer(json.dumps(WIDE_ANSWER), Wide)
+    output = parse_answer(json.dumps(WIDE_ANSWER), output_form(Wide))
     columns = output_columns(Wide)
     assert list(output) == [column.name for column in columns]
     for column in columns:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Generic, Literal, TypeVar
 
 import jsonschema
 import pytest
 from insights_models import WIDE_ANSWER, Node, Wide
-from pydantic import BaseModel, Field, RootModel
+from pydantic import AliasPath, BaseModel, Field, RootModel, SecretStr, computed_field, create_model
 
+from llm_assets.emulator.schema.check import strict_problem
 from llm_assets.errors import OutputModelError
+from llm_assets.insights.answers import InvalidAnswer, parse_answer
 from llm_assets.insights.call_insights import CallInsights
-from llm_assets.insights.schema import build_output_schema
+from llm_assets.insights.columns import output_columns
+from llm_assets.insights.schema import build_output_schema, output_form
 
 MODELS = [Wide, Node, CallInsights]
 ALLOWED = {
@@ -104,7 +110,7 @@ def test_name_and_description_are_the_models() -> None:
 
 
 class Inner(BaseModel):
-    values: list[dict[str, int]]
+    values: list[dict[str, Any]]
 
 
 class FreeKeys(BaseModel):
@@ -115,12 +121,12 @@ class Anything(BaseModel):
     what: Any
 
 
+class BareDict(BaseModel):
+    keys: dict
+
+
 class ListOfAnything(BaseModel):
     things: list
-
-
-class Pair(BaseModel):
-    pair: tuple[int, str]
 
 
 class Function(BaseModel):
@@ -128,30 +134,87 @@ class Function(BaseModel):
     callback: Callable[[], int]
 
 
+class Inside(BaseModel):
+    functions: list[Function]
+
+
+class Stranger:
+    pass
+
+
+class Arbitrary(BaseModel, arbitrary_types_allowed=True):
+    stranger: Stranger | None
+
+
 class Exotic(BaseModel):
     field: int = Field(json_schema_extra={"not": {"const": 3}})
 
 
-class Items(RootModel[list[int]]):
-    pass
+class Hidden(BaseModel):
+    password: SecretStr
+
+
+class Pathed(BaseModel):
+    deep: int = Field(validation_alias=AliasPath("a", 0))
+
+
+class DictOrList(BaseModel):
+    either: dict[str, int] | list[int]
+
+
+class OddKeys(BaseModel):
+    pairs: dict[tuple[int, int], str]
+
+
+class Odd(Enum):
+    PAIR = (1, 2)
+
+
+class NoMembers(BaseModel):
+    choice: Odd
+
+
+class Deep(BaseModel):
+    lists: list[list[list[list[list[list[list[list[list[int]]]]]]]]]
+
+
+class Names(BaseModel):
+    country: Literal[tuple(f"c{number}" for number in range(1001))]  # type: ignore[valid-type]
 
 
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        (FreeKeys, r"FreeKeys\.inner\.values\[\] has free keys"),
+        (FreeKeys, r"FreeKeys\.inner\.values\[\] has values that can be anything: give it a type"),
+        (BareDict, r"BareDict\.keys has"),
         (Anything, r"Anything\.what can be anything"),
         (ListOfAnything, r"ListOfAnything\.things is a list of anything"),
-        (Pair, r"Pair\.pair is a tuple"),
         (Function, r"Function\.callback cannot be expressed"),
+        (Inside, r"Inside\.functions\[\]\.callback cannot be expressed"),
+        (Arbitrary, r"Arbitrary\.stranger cannot be expressed"),
         (Exotic, r"Exotic\.field uses not"),
-        (Items, r"Items is not an object"),
+        (Hidden, r"Hidden\.password hides its value"),
+        (Pathed, r"Pathed\.deep.* AliasPath"),
+        (DictOrList, r"DictOrList\.either is a dict or a list"),
+        (OddKeys, r"OddKeys\.pairs has keys that are no plain values"),
+        (NoMembers, r"NoMembers\.choice has members that are no plain values"),
+        (Deep, r"Deep\.lists.* nested 11 levels deep"),
+        (Names, r"Names has 1,001 enum values in all, most of them \(1,001\) at Names\.country"),
     ],
 )
 def test_what_cannot_be_expressed_is_named(model: type[BaseModel], said: str) -> None:
     """A field that strict mode cannot express is an error that names the field, before any call."""
     with pytest.raises(OutputModelError, match=said):
         build_output_schema(model)
+
+
+def test_a_model_with_too_many_properties_is_refused() -> None:
+    """Strict mode takes 5,000 of them; one of more models that hold each other is counted written out."""
+    fields: dict[str, Any] = {f"field_{number}": (int, ...) for number in range(50)}
+    wide = create_model("Wide", **fields)
+    holders: dict[str, Any] = {f"holder_{number}": (wide, ...) for number in range(100)}
+    with pytest.raises(OutputModelError, match=r"Holders has more than 5,000 properties"):
+        build_output_schema(create_model("Holders", **holders))
 
 
 def test_the_default_model_describes_every_field() -> None:
@@ -161,3 +224,114 @@ def test_the_default_model_describes_every_field() -> None:
         for name, field in node.get("properties", {}).items():
             assert len(field.get("description", "")) > 20, name
     assert len(json.dumps(schema)) < 10_000
+
+
+class Sale(BaseModel):
+    prices: dict[str, Decimal] = Field(min_length=1, description="Price by product.")
+    place: tuple[float, float]
+    level: Literal["low", "high"] = Field("low", examples=["high"])
+    due: date = Field(gt=date(2026, 1, 1))
+    reasoning: str = Field(exclude=True, description="Think first.")
+    straße: str
+
+    @computed_field(description="How many.")
+    @property
+    def products(self) -> int:
+        return len(self.prices)
+
+
+SALE = {
+    "prices": [{"key": "cup", "value": "3.50"}, {"key": "pot", "value": "9"}],
+    "place": {"item_1": 1.5, "item_2": 2},
+    "level": "high",
+    "due": "2026-03-02",
+    "reasoning": "They said so.",
+    "stra_e": "Main Street",
+}
+
+
+def test_free_keys_travel_as_entries() -> None:
+    """A dict is asked for as a list of keys and values, a tuple as an object, and both come back."""
+    form = output_form(Sale)
+    fields = form.schema.schema["properties"]
+    assert strict_problem(form.schema.schema) is None
+    assert fields["prices"]["description"] == "Price by product. At least 1 entries."
+    assert fields["prices"]["items"]["required"] == ["key", "value"]
+    assert parse_answer(json.dumps(SALE), form) == {
+        "prices": {"cup": "3.50", "pot": "9"},
+        "place": [1.5, 2.0],
+        "level": "high",
+        "due": "2026-03-02",
+        "straße": "Main Street",
+        "products": 2,
+    }
+
+
+def test_what_a_schema_has_no_words_for_is_said() -> None:
+    """Defaults, examples, bounds of dates and names that not every provider takes stand in descriptions."""
+    fields = build_output_schema(Sale).schema["properties"]
+    assert fields["level"]["description"] == 'Examples: "high". When nothing is said: "low".'
+    assert fields["due"]["description"] == "Value: more than 2026-01-01."
+    assert fields["stra_e"]["description"] == 'Means "straße".'
+
+
+def test_a_field_can_be_asked_for_and_not_stored() -> None:
+    """`exclude=True` has no column; a computed field has one and is not asked for."""
+    assert "products" not in build_output_schema(Sale).schema["properties"]
+    columns = {column.name: column for column in output_columns(Sale)}
+    assert list(columns) == ["prices", "place", "level", "due", "straße", "products"]
+    assert columns["products"].description == "How many."
+    assert columns["prices"].sql_type == columns["place"].sql_type == "JSON"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"prices": {"cup": "3.50"}}, "prices: must be a list of objects with `key` and `value`"),
+        ({"prices": [*SALE["prices"], {"key": "cup", "value": "4"}]}, r"prices\[2\]: the key 'cup' is there"),
+        ({"prices": []}, "prices: .*at least 1"),
+        ({"place": [1.5, 2]}, "place: must be an object with `item_1`, `item_2`"),
+        ({"due": "2025-01-01"}, "due: .*greater than 2026-01-01"),
+    ],
+)
+def test_another_form_is_invalid(change: dict[str, Any], said: str) -> None:
+    """An answer of another form is refused with its path, also where its meaning could be guessed."""
+    with pytest.raises(InvalidAnswer, match=said):
+        parse_answer(json.dumps(SALE | change), output_form(Sale))
+
+
+T = TypeVar("T")
+
+
+class Page(BaseModel, Generic[T]):
+    """A page of things."""
+
+    items: list[T]
+
+
+class Tree(RootModel[dict[str, "Tree"]]):
+    pass
+
+
+class Either(RootModel[Node | Wide]):
+    pass
+
+
+def test_roots_that_are_no_objects_are_wrapped() -> None:
+    """A list, a dict or a union at the root is asked for, stored and returned under `root`."""
+    answer = {"root": [{"key": "a", "value": [{"key": "b", "value": []}]}]}
+    assert parse_answer(json.dumps(answer), output_form(Tree)) == {"root": {"a": {"b": {}}}}
+    for model in (Tree, Either, RootModel[list[int]]):
+        schema = build_output_schema(model).schema
+        assert strict_problem(schema) is None
+        assert list(schema["properties"]) == ["root"]
+        assert [column.name for column in output_columns(model)] == ["root"]
+    assert output_columns(RootModel[list[int]])[0].sql_type == "BIGINT[]"
+
+
+def test_generic_models_have_their_own_schemas() -> None:
+    """A generic model is a model for each type it is used with."""
+    schema = build_output_schema(Page[Node])
+    assert schema.name == "Page_Node_"
+    assert strict_problem(schema.schema) is None
+    assert parse_answer('{"items": [3]}', output_form(Page[int])) == {"items": [3]}
