@@ -6,6 +6,7 @@
     │   └── MissingExtra              an optional dependency is not installed
     ├── RecordingsUnavailable         the place of the recordings cannot be listed
     ├── RecordingUnreadable           one recording cannot be decoded: a row, not a failed run
+    ├── WorkersUnavailable            the processes that decode recordings cannot be started
     ├── WarehouseError
     │   ├── WarehouseLocked           another process holds the DuckDB file
     │   ├── WarehouseMissing          nothing has been written yet
@@ -67,6 +68,10 @@ class RecordingsUnavailable(LLMAssetsError):
 
 class RecordingUnreadable(LLMAssetsError):
     """One recording cannot be decoded; the message is the reason that goes into its row."""
+
+
+class WorkersUnavailable(LLMAssetsError):
+    """The processes that decode recordings cannot be started, or were ended."""
 
 
 class WarehouseError(LLMAssetsError):

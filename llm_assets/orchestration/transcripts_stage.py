@@ -15,7 +15,8 @@ from llm_assets.llm.requests import Outcome
 from llm_assets.orchestration.calls import Call, ask_all, raise_if_mendable
 from llm_assets.orchestration.rows import frame_of, recordings_of, transcript_row
 from llm_assets.orchestration.stage_result import stage_result
-from llm_assets.recordings.prepare import ChunkLimits, prepare_chunks
+from llm_assets.recordings.limits import ChunkLimits
+from llm_assets.recordings.prepare import prepare_chunks
 from llm_assets.recordings.read import load_audio
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import AudioChunk, Recording, Transcript

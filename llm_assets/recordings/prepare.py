@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
-from llm_assets.errors import ConfigurationError
 from llm_assets.recordings.decode import SAMPLE_RATE, decode_mono
 from llm_assets.recordings.encode import FLAC, OPUS, Encoder, Encoding
+from llm_assets.recordings.limits import ChunkLimits
 from llm_assets.recordings.split import split_at_pauses
 from llm_assets.records import AudioChunk, Recording
 
@@ -32,32 +30,6 @@ _TAKEN_CODECS = frozenset(
     {"aac", "flac", "mp3", "opus", "vorbis", "pcm_s16le", "pcm_s24le", "pcm_f32le", "pcm_alaw", "pcm_mulaw"}
 )
 _ENCODINGS: dict[str, Encoding] = {"opus": OPUS, "flac": FLAC}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkLimits:
-    """How large a chunk may be, in bytes and in seconds, and how long chunks should be where cut.
-
-    `max_seconds` is the model's own limit. Cuts are sought within `window_seconds` around their aim.
-    """
-
-    max_bytes: int = 25_000_000
-    max_seconds: float = 1400.0
-    target_seconds: float = 300.0
-    window_seconds: float = 20.0
-    encoding: Literal["opus", "flac"] = "opus"
-
-    def __post_init__(self) -> None:
-        for name in ("max_bytes", "max_seconds", "target_seconds", "window_seconds"):
-            if not getattr(self, name) > 0:
-                raise ConfigurationError(f"ChunkLimits.{name} is {getattr(self, name)}; it must be above 0")
-        if self.encoding not in _ENCODINGS:
-            raise ConfigurationError(f"ChunkLimits.encoding is {self.encoding!r}; it can be opus or flac")
-
-    def fits(self, recording: Recording) -> bool:
-        """Whether the original is within the limits; a recording of unknown duration is not."""
-        seconds = recording.duration_seconds
-        return seconds is not None and seconds <= self.max_seconds and recording.size_bytes <= self.max_bytes
 
 
 def prepare_chunks(audio: bytes, recording: Recording, limits: ChunkLimits) -> Iterator[AudioChunk]:

@@ -14,10 +14,9 @@ from llm_assets.errors import RecordingUnreadable
 from llm_assets.recordings.find import FoundRecording
 from llm_assets.recordings.place import read_bytes
 from llm_assets.recordings.probe import probe
+from llm_assets.recordings.row import ID_DIGITS, listed_row
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import Recording, RowStatus
-
-_ID_DIGITS = 20
 
 
 def read_recording(source: RecordingSource, found: FoundRecording, partition_date: date) -> Recording:
@@ -28,14 +27,7 @@ def read_recording(source: RecordingSource, found: FoundRecording, partition_dat
     Raises:
         MissingExtra, RecordingsUnavailable: the root itself cannot be used.
     """
-    row = Recording(
-        partition_date=partition_date,
-        recording_id=_sha256(found.path.encode("utf-8", "surrogateescape"))[:_ID_DIGITS],
-        path=_printable(found.path),
-        file_name=_printable(found.file_name),
-        size_bytes=found.size_bytes,
-        sha256="",
-    )
+    row = listed_row(found, partition_date)
     try:
         if row.path != found.path:
             raise RecordingUnreadable("its name is not valid UTF-8; rename it")
@@ -60,7 +52,7 @@ def load_audio(source: RecordingSource, recording: Recording) -> bytes:
 
 def _probed(row: Recording, audio: bytes, minimum_seconds: float) -> Recording:
     sha256 = _sha256(audio)
-    row = replace(row, size_bytes=len(audio), sha256=sha256, recording_id=sha256[:_ID_DIGITS])
+    row = replace(row, size_bytes=len(audio), sha256=sha256, recording_id=sha256[:ID_DIGITS])
     try:
         facts = probe(audio, row.file_name)
     except RecordingUnreadable as error:
@@ -87,8 +79,3 @@ def _unreadable(row: Recording, reason: str) -> Recording:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _printable(name: str) -> str:
-    """Names are bytes to a file system; the ones that are no text cannot go into a table."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

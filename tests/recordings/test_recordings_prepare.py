@@ -12,7 +12,8 @@ from made_audio import ENCODINGS, FLAC, OPUS, RATE, WAV, encoded, sound, talk
 from llm_assets.errors import ConfigurationError, RecordingUnreadable
 from llm_assets.recordings.decode import decode_mono
 from llm_assets.recordings.encode import Encoding
-from llm_assets.recordings.prepare import ChunkLimits, prepare_chunks
+from llm_assets.recordings.limits import ChunkLimits
+from llm_assets.recordings.prepare import prepare_chunks
 from llm_assets.recordings.probe import probe
 from llm_assets.records import AudioChunk, Recording
 

@@ -1,0 +1,180 @@
+"""Worker processes from the event loop's side: started when needed, given one job at a time, replaced.
+
+Plain child processes, neither `multiprocessing` nor an executor: those import the caller's main module again
+in every child, and one dead child of `ProcessPoolExecutor` breaks all of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import signal
+import socket
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncGenerator
+from typing import Any, Self
+
+from llm_assets.errors import WorkersUnavailable
+from llm_assets.recordings.worker_messages import LENGTH_BYTES, End, Job, Order, Result
+
+_MODULE = "llm_assets.recordings.worker_process"
+_START_SECONDS = 120.0
+
+
+class WorkerDied(Exception):
+    """The process ended, or did not answer in time, while it was at a job; the message says how."""
+
+
+class TimedOut(WorkerDied):
+    """It did not answer in time."""
+
+
+class Worker:
+    """One process. After anything but a job's end it is at an unknown point and has to be killed."""
+
+    def __init__(self, process: Process, to: asyncio.StreamWriter, back: asyncio.StreamReader) -> None:
+        self._process, self._to, self._back = process, to, back
+
+    @classmethod
+    async def start(cls, memory_bytes: int) -> Self:
+        """Start one and wait until it has imported everything.
+
+        Raises:
+            WorkersUnavailable: it does not come up. That is no recording's fault.
+        """
+        try:
+            worker = cls(*await _started(memory_bytes))
+        except OSError as error:
+            raise _cannot_start(error) from error
+        try:
+            await worker.receive(_START_SECONDS)
+        except BaseException as error:
+            await worker.kill()
+            raise (_cannot_start(error) if isinstance(error, WorkerDied) else error) from error
+        return worker
+
+    async def send(self, order: Order) -> None:
+        """Raises WorkerDied."""
+        body = pickle.dumps(order, pickle.HIGHEST_PROTOCOL)
+        try:
+            self._to.write(len(body).to_bytes(LENGTH_BYTES) + body)
+            await self._to.drain()
+        except OSError as error:
+            raise WorkerDied(await self._how_it_ended()) from error
+
+    async def receive(self, timeout_seconds: float) -> Result | End:
+        """Raises WorkerDied."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                length = int.from_bytes(await self._back.readexactly(LENGTH_BYTES))
+                body = await self._back.readexactly(length)
+            return pickle.loads(body)  # noqa: S301 - our own child wrote it
+        except TimeoutError:
+            raise TimedOut(f"took longer than {timeout_seconds:.0f} s") from None
+        except Exception as error:  # an end in mid-sentence, or what is no sentence: its memory is damaged
+            raise WorkerDied(await self._how_it_ended()) from error
+
+    async def kill(self) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
+        self._to.close()
+        await self._process.wait()
+
+    async def _how_it_ended(self) -> str:
+        await self.kill()
+        code = self._process.returncode or 0
+        if code >= 0:
+            return f"the process ended with code {code}"
+        name = signal.Signals(-code).name if -code in signal.valid_signals() else f"signal {-code}"
+        return f"the process was ended by {name}"
+
+
+class WorkerPool:
+    """At most `processes` at work, and those that wait for work."""
+
+    def __init__(self, processes: int, memory_bytes: int) -> None:
+        self._memory_bytes = memory_bytes
+        self._places = asyncio.Semaphore(processes)
+        self._workers: set[Worker] = set()
+        self._idle: list[Worker] = []
+        self._is_closed = False
+
+    async def results(self, job: Job, timeout_seconds: float) -> AsyncGenerator[Any]:
+        """A job's results one by one, with at most `timeout_seconds` for each.
+
+        Left early, its worker is ended. Raises what the job raises, and WorkerDied.
+        """
+        async with self._places:
+            worker = await self._taken()
+            has_ended = False
+            try:
+                await worker.send(Order(job, timeout_seconds))
+                while isinstance(message := await worker.receive(timeout_seconds), Result):
+                    yield message.value
+                has_ended = True
+            except WorkerDied as death:
+                if self._is_closed:
+                    raise _closed() from death
+                raise
+            finally:
+                await self._put_back(worker, is_idle=has_ended and not self._is_closed)
+        if message.error is not None:
+            raise message.error
+
+    async def _taken(self) -> Worker:
+        if self._is_closed:
+            raise _closed()
+        worker = self._idle.pop() if self._idle else await Worker.start(self._memory_bytes)
+        self._workers.add(worker)
+        return worker
+
+    async def _put_back(self, worker: Worker, *, is_idle: bool) -> None:
+        if is_idle:
+            self._idle.append(worker)
+        else:
+            self._workers.discard(worker)
+            await worker.kill()
+
+    async def close(self) -> None:
+        """End the processes at once, whatever they are at."""
+        self._is_closed = True
+        await asyncio.gather(*(worker.kill() for worker in self._workers))
+        self._workers.clear()
+        self._idle.clear()
+
+
+async def _started(memory_bytes: int) -> tuple[Process, asyncio.StreamWriter, asyncio.StreamReader]:
+    # A socket and no pipes: asyncio waits for a process until its pipes are read to their end.
+    ours, its = socket.socketpair()
+    with its:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", _MODULE, str(memory_bytes)),
+                stdin=its.fileno(),
+                stdout=its.fileno(),
+                env=_surroundings(),
+            )
+        except BaseException:
+            ours.close()
+            raise
+    back, to = await asyncio.open_connection(sock=ours)
+    return process, to, back
+
+
+def _surroundings() -> dict[str, str]:
+    """The same packages as here, however they were found; the folder it starts in is kept off (-P).
+
+    Numerical libraries would start a thread for each core, with much address space for each.
+    """
+    path = os.pathsep.join(filter(None, sys.path))
+    return os.environ | {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+def _cannot_start(reason: BaseException) -> WorkersUnavailable:
+    return WorkersUnavailable(f"A process for decoding recordings cannot be started: {reason}.")
+
+
+def _closed() -> WorkersUnavailable:
+    return WorkersUnavailable("The processes for decoding recordings have been ended.")
