@@ -19,6 +19,7 @@ from llm_assets.warehouse.values import type_of
 _COLUMNS = """
     SELECT table_name, column_name, data_type, comment FROM duckdb_columns()
     WHERE NOT internal AND database_name = current_database() AND schema_name = 'main'
+    ORDER BY table_name, column_index
 """
 _TABLES = """
     SELECT table_name, comment FROM duckdb_tables()
@@ -61,6 +62,11 @@ class Catalog:
             if there and type_of(there.sql_type) != type_of(column.sql_type):
                 raise TableMismatch(_type_changed(table, column, there))
         return set(on_disk)
+
+    def types(self, table_name: str) -> dict[str, str]:
+        """SQL types of a table's columns by name, in their order; empty when there is no such table."""
+        on_disk = self._columns.get(table_name.lower(), {})
+        return {name: column.sql_type for name, column in on_disk.items()}
 
     def tables_with(self, columns: Iterable[str]) -> list[str]:
         """Names of the tables that have all of these columns."""
