@@ -1,9 +1,10 @@
 """The model chain: models in the order of preference, and what makes the next one take over.
 
 A model is passed over while it cools down, when the request does not fit its context, when it failed for
-good, or when the budget does not bear it. The last resort `cached` is the last answer kept for the same
-subject. The journal is asked for every model of the chain before any model is asked for an answer, so a
-run that is repeated takes the answers it has, whichever model gave them.
+good, or when the budget does not bear it. A request can also ask for the models behind one whose answer was
+of no use. The last resort `cached` is the last answer kept for the same subject. The journal is asked for
+every model of the chain before any model is asked for an answer, so a run that is repeated takes the answers
+it has, whichever model gave them.
 """
 
 from __future__ import annotations
@@ -51,7 +52,18 @@ class ModelChain:
 
     def keys(self, request: Request) -> list[bytes]:
         """The journal keys of a request, one for each model."""
-        return journal_keys(request, [(link.model, link.server) for link in self._links])
+        return journal_keys(request, [(link.model, link.server) for link in self._asked(request)])
+
+    def _asked(self, request: Request) -> tuple[Link, ...]:
+        """The models that may answer: all of them, or those behind the one that was of no use."""
+        after = request.after_model if isinstance(request, ChatRequest) else None
+        if after is None:
+            return self._links
+        places = [place for place, link in enumerate(self._links, 1) if link.model.model == after]
+        behind = self._links[places[-1] :] if places else ()
+        if not behind:
+            raise RequestRejected(f"no model of the chain comes behind {after}")
+        return behind
 
     async def answer(self, request: Request, keys: list[bytes], tally: Tally) -> Found:
         """The answer in the journal, or else of the first model that gives one.
@@ -59,7 +71,7 @@ class ModelChain:
         Raises RunStopped when going on is pointless, else the error of the last model that was asked.
         """
         # The journal is asked again right before sending. Where nothing is in the way that is soon enough.
-        look_first = not self._services.limiter.is_flowing(self._links[0].pool)
+        look_first = not self._services.limiter.is_flowing(self._asked(request)[0].pool)
         if look_first and (entry := await self._services.journal.find(keys)):
             return Found(entry, from_journal=True)
         while True:
@@ -77,10 +89,10 @@ class ModelChain:
 
     async def _walk(self, request: Request, keys: list[bytes], tally: Tally, *, looked: bool) -> Found:
         errors: list[LLMAssetsError] = []
-        for link, key in zip(self._links, keys, strict=True):
+        for link, key in zip(self._asked(request), keys, strict=True):
             if errors and isinstance(errors[-1], _BEYOND_BUDGET) and self._stops_at_budget():
                 break
-            reason = _reason(errors)
+            reason = _reason(request, errors)
             try:
                 await self._require_context(request, link)
                 wire = link.provider.build(request, link.model)
@@ -104,11 +116,13 @@ class ModelChain:
         return self._services.config.budget.when_exceeded == "stop"
 
     async def _last_resort(self, request: Request, errors: list[LLMAssetsError]) -> Found:
-        if self._cached and request.subject is not None and not self._stopped_by_budget(errors):
+        if self._may_be_cached(request, errors) and request.subject is not None:
             servers = {link.server for link in self._links}
             entry = await self._services.journal.find_latest(request.subject, servers)
             if entry is not None:
-                return Found(replace(entry, fallback_reason=f"cached: {_reason(errors)}"), from_journal=True)
+                return Found(
+                    replace(entry, fallback_reason=f"cached: {_reason(request, errors)}"), from_journal=True
+                )
         error = _worst(errors)
         raise self._forbidden_too_often(error) or error
 
@@ -127,6 +141,13 @@ class ModelChain:
             error.code,
             error.request_id,
         )
+
+    def _may_be_cached(self, request: Request, errors: list[LLMAssetsError]) -> bool:
+        """An older answer stands in for one that cannot be had now, not for one that was of no use or that
+        can never be had in one piece."""
+        too_long = all(isinstance(error, ContextTooLong | RequestTooLarge) for error in errors)
+        was_answered = isinstance(request, ChatRequest) and request.after_model is not None
+        return self._cached and not too_long and not was_answered and not self._stopped_by_budget(errors)
 
     def _stopped_by_budget(self, errors: list[LLMAssetsError]) -> bool:
         return self._stops_at_budget() and any(isinstance(error, _BEYOND_BUDGET) for error in errors)
@@ -165,8 +186,10 @@ _REASONS: tuple[tuple[type[LLMAssetsError], str], ...] = (
 )
 
 
-def _reason(errors: list[LLMAssetsError]) -> str | None:
+def _reason(request: Request, errors: list[LLMAssetsError]) -> str | None:
     """Why the first model did not answer, in a word that can be counted, or the error's own name."""
+    if isinstance(request, ChatRequest) and request.after_model is not None:
+        return request.after_reason or "no_use"
     if not errors:
         return None
     first = errors[0]

@@ -46,7 +46,9 @@ class ModelConfig(_Frozen):
     """One entry of a model chain.
 
     `pool` names the quota the model draws on; models that share one at the provider share the name.
-    `parameters` go into the request body as they are (`reasoning_effort`, `temperature`, …).
+    `structured_output`: `json_schema` where the server holds answers to a schema, `json_object` where it only
+    knows JSON (Anthropic: a tool that must be called), `none` where it knows neither; the schema is in the
+    prompt then. `parameters` go into the request body as they are (`reasoning_effort`, `temperature`, …).
     """
 
     model: str = Field(min_length=1)
@@ -57,7 +59,7 @@ class ModelConfig(_Frozen):
     context_window: int | None = Field(default=None, gt=0)
     max_output_tokens: int | None = Field(default=None, gt=0)
     output_limit_parameter: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
-    structured_output: Literal["json_schema", "json_object"] = "json_schema"
+    structured_output: Literal["json_schema", "json_object", "none"] = "json_schema"
     transcription_format: Literal["json", "verbose_json", "diarized_json"] = "json"
     max_audio_seconds: float | None = Field(default=None, gt=0)
     parameters: Mapping[str, Any] = Field(default_factory=dict)

@@ -41,6 +41,9 @@ class ChatRequest:
     `key` is the caller's own name for the request and comes back on the outcome. `subject` says what
     the answer is about (for insights: recording and extractor); the chain's last resort `cached`
     looks up the last answer kept for the same subject.
+
+    A model can answer and be of no use. With `after_model`, its name, only the models further down the
+    chain are asked, without `cached`; `after_reason` says in a word why, as the `fallback_reason`.
     """
 
     messages: tuple[Message, ...]
@@ -48,6 +51,8 @@ class ChatRequest:
     subject: str | None = None
     output_schema: OutputSchema | None = None
     max_output_tokens: int | None = None
+    after_model: str | None = None
+    after_reason: str | None = None
 
     @property
     def endpoint(self) -> Endpoint:
@@ -109,9 +114,15 @@ class Answer:
 
 
 class OutcomeStatus(StrEnum):
-    """`answered` says that an answer came, not that its content is of use."""
+    """`answered` says that an answer came, not that its content is of use.
+
+    Whoever reads the answer can say that it is not: it declines (`refused`), or it is not what was asked for
+    (`invalid_output`). It is paid for all the same.
+    """
 
     ANSWERED = "answered"
+    REFUSED = "refused"
+    INVALID_OUTPUT = "invalid_output"
     FAILED = "failed"
 
 
@@ -123,6 +134,7 @@ class Outcome:
     None when the price is unknown. `spent_usd` is what this call added to the bill.
     `fallback_reason` is None when the first model of the chain answered.
     `error` says why there is no answer; exactly one of `answer` and `error` is set.
+    `judged` is what its reader made of the answer, None where nobody has read it or it is of use.
     """
 
     key: str
@@ -143,10 +155,13 @@ class Outcome:
     request_id: str | None = None
     started_at: datetime
     finished_at: datetime
+    judged: Literal[OutcomeStatus.REFUSED, OutcomeStatus.INVALID_OUTPUT] | None = None
 
     @property
     def status(self) -> OutcomeStatus:
-        return OutcomeStatus.FAILED if self.answer is None else OutcomeStatus.ANSWERED
+        if self.answer is None:
+            return OutcomeStatus.FAILED
+        return self.judged or OutcomeStatus.ANSWERED
 
     @property
     def spent_usd(self) -> Decimal:

@@ -48,7 +48,7 @@ RECORDING_TOTALS = """
 
 # A call that came from the journal was sent by an earlier run: it says nothing about quota or waiting.
 CALLS = """
-    calls AS (SELECT *, status = 'answered' AS is_answered, from_journal IS TRUE AS is_hit,
+    calls AS (SELECT *, status <> 'failed' AS is_answered, from_journal IS TRUE AS is_hit,
                      coalesce(input_tokens, 0) + coalesce(output_tokens, 0) AS tokens,
                      finished_at - to_microseconds((coalesce(latency_seconds, 0) * 1e6)::BIGINT) AS sent_at
               FROM {calls}),

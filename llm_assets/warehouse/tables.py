@@ -180,7 +180,12 @@ LLM_CALLS = Table(
         ),
         Column("from_journal", "BOOLEAN", "True when an earlier run had paid for the answer."),
         Column("fallback_reason", "VARCHAR", "Why an earlier model of the chain did not answer."),
-        Column("status", "VARCHAR", "answered or failed."),
+        Column(
+            "status",
+            "VARCHAR",
+            "answered; refused or invalid_output when the answer was of no use, which costs as much; or "
+            "failed, without an answer.",
+        ),
         Column("http_status", "BIGINT", "HTTP status of the last answer, NULL when none came."),
         Column("request_id", "VARCHAR", "The provider's name for the request, for its support."),
         Column("started_at", "TIMESTAMPTZ", "When the call began."),

@@ -28,8 +28,8 @@ _DAILY_COST = """
            sum(cost_usd) AS cost_usd,
            CASE WHEN count(*) FILTER (WHERE is_new) = 0 THEN 0
                 ELSE sum(cost_usd) FILTER (WHERE is_new) END AS new_cost_usd,
-           count(*) FILTER (WHERE cost_usd IS NULL AND status = 'answered') AS calls_without_price
-    FROM (SELECT *, status = 'answered' AND from_journal IS NOT TRUE AS is_new FROM llm_calls)
+           count(*) FILTER (WHERE cost_usd IS NULL AND status <> 'failed') AS calls_without_price
+    FROM (SELECT *, status <> 'failed' AND from_journal IS NOT TRUE AS is_new FROM llm_calls)
     GROUP BY ALL
     ORDER BY ALL
 """

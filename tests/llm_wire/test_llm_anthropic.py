@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -94,6 +95,38 @@ async def test_an_older_server_is_asked_by_a_forced_tool(server: WireServer, tra
     assert answer.text == '{"score":7}'
     assert server.last.json["tool_choice"] == {"type": "tool", "name": "insight"}
     assert server.last.json["tools"] == [{"name": "insight", "input_schema": SCHEMA.schema}]
+
+
+NESTED = {
+    "type": "object",
+    "properties": {"inner": {"$ref": "#/$defs/A"}},
+    "$defs": {"A": {"type": "null"}},
+}
+MAYBE = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [NESTED, {"type": "object", "properties": {f"field_{number}": MAYBE for number in range(17)}}],
+    ids=["recursion", "alternatives"],
+)
+async def test_what_structured_output_does_not_take_is_a_tool(
+    server: WireServer, transport: Transport, schema: dict[str, Any]
+):
+    """Schemas that contain themselves or have many alternatives are asked for by the forced tool."""
+    server.act = says(message(content=[{"type": "tool_use", "name": "insight", "input": {}}]))
+    await ask(server, transport, replace(ASKED, output_schema=OutputSchema("insight", schema)))
+    assert "output_config" not in server.last.json
+    assert server.last.json["tools"] == [{"name": "insight", "input_schema": schema}]
+
+
+async def test_a_server_that_knows_neither_is_told_the_schema(server: WireServer, transport: Transport):
+    """With `none` nothing but the system prompt says what is wanted."""
+    server.act = says(message())
+    await ask(server, transport, model=MODEL.model_copy(update={"structured_output": "none"}))
+    assert {"output_config", "tools"}.isdisjoint(server.last.json)
+    assert server.last.json["system"].startswith("You read calls.\n\nAnswer with one JSON object")
+    assert '"score"' in server.last.json["system"]
 
 
 async def test_an_answer_comes_with_what_it_billed(server: WireServer, transport: Transport):

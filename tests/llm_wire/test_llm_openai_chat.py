@@ -128,6 +128,17 @@ async def test_a_server_without_schemas_is_told_the_schema_in_words(
     assert '"mood":{"type":"string"}' in sent["messages"][0]["content"]
 
 
+async def test_a_server_that_only_knows_text_is_told_the_schema_in_words(
+    server: WireServer, transport: Transport
+):
+    """With `none` no format is asked for that the server would refuse."""
+    server.act = says(completion())
+    request = ChatRequest(messages=ASKED.messages, output_schema=SCHEMA)
+    await ask(server, transport, request, ModelConfig(model="m", structured_output="none"))
+    assert "response_format" not in server.last.json
+    assert '"mood":{"type":"string"}' in server.last.json["messages"][0]["content"]
+
+
 @pytest.mark.parametrize("name", ["model", "messages", "stream", "n"])
 def test_parameters_cannot_take_over_the_request(name: str):
     """A parameter that would change what is asked or how it is answered is refused before sending."""

@@ -14,12 +14,12 @@ from pydantic import SecretStr
 from llm_assets.errors import ConfigurationError
 from llm_assets.llm.models import ModelConfig
 from llm_assets.llm.providers.address import address
-from llm_assets.llm.providers.anthropic_schema import supported_schema
+from llm_assets.llm.providers.anthropic_schema import is_supported, supported_schema
 from llm_assets.llm.providers.base import LimitReport
 from llm_assets.llm.providers.credentials import key_text
 from llm_assets.llm.providers.failures import Failures
 from llm_assets.llm.providers.headers import anthropic_limits
-from llm_assets.llm.providers.parameters import output_limit, own_parameters
+from llm_assets.llm.providers.parameters import output_limit, own_parameters, with_schema
 from llm_assets.llm.providers.wire import (
     count_in,
     decode_object,
@@ -60,6 +60,7 @@ class AnthropicProvider:
         }
         self._url = address(base_url, "messages")
         self._fixed = Remembered(_fixed_part)
+        self._schemas = Remembered(_schema_text)
 
     def build(self, request: Request, model: ModelConfig) -> HttpRequest:
         """The HTTP request that asks `model`. Raises ConfigurationError for a transcription."""
@@ -67,15 +68,18 @@ class AnthropicProvider:
             raise ConfigurationError(
                 f"model {model.model}: Anthropic offers no transcription; take one of provider openai"
             )
+        messages = request.messages
+        if request.output_schema is not None and model.structured_output == "none":
+            messages = with_schema(messages, self._schemas.of(request.output_schema))
         turns: dict[str, Any] = {
             "max_tokens": output_limit(request, model) or _MAX_OUTPUT_TOKENS,
             "messages": [
                 {"role": message.role, "content": message.content}
-                for message in request.messages
+                for message in messages
                 if message.role != "system"
             ],
         }
-        system = "\n\n".join(message.content for message in request.messages if message.role == "system")
+        system = "\n\n".join(message.content for message in messages if message.role == "system")
         if system:
             turns["system"] = system
         fixed = self._fixed.of(model, request.output_schema)
@@ -112,14 +116,19 @@ def _fixed_part(model: ModelConfig, schema: OutputSchema | None) -> bytes:
     return encode_json({"model": model.model, **_structured_output(model, schema), **own})
 
 
+def _schema_text(schema: OutputSchema) -> str:
+    return encode_json(schema.schema).decode()
+
+
 def _structured_output(model: ModelConfig, schema: OutputSchema | None) -> dict[str, Any]:
-    if schema is None:
+    if schema is None or model.structured_output == "none":
         return {}
-    if model.structured_output == "json_schema":
+    if model.structured_output == "json_schema" and is_supported(schema.schema):
         return {
             "output_config": {"format": {"type": "json_schema", "schema": supported_schema(schema.schema)}}
         }
-    # Servers without structured output know tools, and a tool that must be called has the same effect.
+    # Servers without structured output know tools, and a tool that must be called has the same effect. It
+    # takes every schema, also those that structured output does not.
     described = {"description": schema.description} if schema.description else {}
     return {
         "tools": [{"name": schema.name, **described, "input_schema": schema.schema}],

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal, cast
 
 from llm_assets.llm.models import ModelConfig
-from llm_assets.llm.providers.parameters import output_limit, own_parameters
+from llm_assets.llm.providers.parameters import output_limit, own_parameters, with_schema
 from llm_assets.llm.providers.wire import (
     count_in,
     encode_json,
@@ -74,11 +74,7 @@ class ChatCompletions:
         schema = request.output_schema
         if schema is None or model.structured_output == "json_schema":
             return request.messages
-        demand = f"Answer with one JSON object that satisfies this JSON schema:\n{self._schemas.of(schema)}"
-        first, rest = request.messages[:1], request.messages[1:]
-        if first and first[0].role == "system":
-            return (Message("system", f"{first[0].content}\n\n{demand}"), *rest)
-        return (Message("system", demand), *request.messages)
+        return with_schema(request.messages, self._schemas.of(schema))
 
     def _usage(self, data: dict[str, Any], request: ChatRequest, text: str) -> Usage:
         usage = object_in(data, "usage")
@@ -117,7 +113,7 @@ def _fixed_parts(model: ModelConfig, schema: OutputSchema | None) -> tuple[bytes
 
 
 def _response_format(model: ModelConfig, schema: OutputSchema | None) -> dict[str, Any]:
-    if schema is None:
+    if schema is None or model.structured_output == "none":
         return {}
     if model.structured_output == "json_object":
         return {"response_format": {"type": "json_object"}}

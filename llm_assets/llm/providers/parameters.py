@@ -1,4 +1,4 @@
-"""What a model's configuration adds to a request: its own parameters and the output limit."""
+"""What a model's configuration adds to a request: its own parameters, the output limit, a schema in words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from llm_assets.errors import ConfigurationError
 from llm_assets.llm.models import ModelConfig
-from llm_assets.llm.requests import ChatRequest
+from llm_assets.llm.requests import ChatRequest, Message
 
 
 def own_parameters(model: ModelConfig, reserved: frozenset[str]) -> dict[str, Any]:
@@ -23,3 +23,12 @@ def output_limit(request: ChatRequest, model: ModelConfig) -> int | None:
     """The most output tokens a request may cost: the smaller of the request's and the model's limit."""
     limits = [limit for limit in (request.max_output_tokens, model.max_output_tokens) if limit is not None]
     return min(limits, default=None)
+
+
+def with_schema(messages: tuple[Message, ...], schema: str) -> tuple[Message, ...]:
+    """The messages with a JSON schema told in the system message, for servers that cannot be held to one."""
+    demand = f"Answer with one JSON object that satisfies this JSON schema:\n{schema}"
+    first, rest = messages[:1], messages[1:]
+    if first and first[0].role == "system":
+        return (Message("system", f"{first[0].content}\n\n{demand}"), *rest)
+    return (Message("system", demand), *messages)
