@@ -165,6 +165,19 @@ class Session:
         peak = figures.get("peak_rss_mb", float("nan"))
         self.board.done("memory", f"{peak:.0f} MB at most, {figures['lost']:,} of {figures['rows']:,} lost")
 
+    def one_hour(self, turns: int | None) -> None:
+        from benchmarks import one_hour
+
+        def tell(turn: int, ratio: float) -> None:
+            self.board.done(f"one_hour {turn + 1}", f"{ratio:.3f} times preparing and one call")
+
+        self._whole("one_hour", lambda: _run(one_hour.measure(quick=self.quick, turns=turns, tell=tell)))
+
+    def many_recordings(self) -> None:
+        from benchmarks import many_recordings
+
+        self._whole("many_recordings", lambda: _run(many_recordings.measure(quick=self.quick)))
+
     def kills(self) -> None:
         from benchmarks import kills
 
@@ -258,6 +271,8 @@ def main(context: click.Context, quick: bool, jobs: int) -> None:
         session.kills()
         session.budget()
         session.memory()
+        session.one_hour(None)
+        session.many_recordings()
         session.overhead(list(CONTENDERS), None)
 
     _measure(quick, everything)
@@ -295,6 +310,21 @@ def overhead_command(contenders: list[str], repeats: int | None, quick: bool) ->
 def memory_command(quick: bool) -> None:
     """The largest size of the process over 100,000 calls."""
     _measure(quick, Session.memory)
+
+
+@main.command("one_hour")
+@click.option("--turns", type=click.IntRange(1), help="How often it is done (5 by default).")
+@_quick
+def one_hour_command(turns: int | None, quick: bool) -> None:
+    """A recording of an hour: its wall time beside preparing it and one call."""
+    _measure(quick, lambda session: session.one_hour(turns))
+
+
+@main.command("many_recordings")
+@_quick
+def many_recordings_command(quick: bool) -> None:
+    """Ten thousand recordings of a day: the memory of all processes together. Linux only."""
+    _measure(quick, Session.many_recordings)
 
 
 @main.command("kills")

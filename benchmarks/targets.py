@@ -15,6 +15,8 @@ _CPU_RATIO = 1.6
 _TIMES_AS_FAST = 6.0
 _SLOW_ONE = "openai_semaphore"
 _PEAK_RSS_MB = 250.0
+_HOUR_RATIO = 1.15
+_PEAK_OF_ALL_MB = 400.0
 _NEVER_AT_A_KILL = (
     "asked_again_after_handed_on",
     "asked_again_after_kept",
@@ -43,6 +45,8 @@ def verdicts(results: dict[str, Any]) -> list[Verdict]:
         *_memory(results.get("memory", {})),
         *_kills(results.get("kills", {})),
         *_budget(results.get("budget", {})),
+        *_one_hour(results.get("one_hour", {})),
+        *_many_recordings(results.get("many_recordings", {})),
     ]
 
 
@@ -109,3 +113,26 @@ def _budget(section: dict[str, Any]) -> Iterator[Verdict]:
         if figures := section.get(store):
             over = Decimal(figures["overspent_usd"])
             yield Verdict(f"budget in {store}: spent past the cap, in USD", f"{over}", "0", over == 0)
+
+
+def _one_hour(figures: dict[str, Any]) -> Iterator[Verdict]:
+    if figures:
+        ratio = figures["ratio"]
+        yield Verdict(
+            "one_hour: wall time, times preparing and one call",
+            f"{ratio:.2f}",
+            f"≤ {_HOUR_RATIO}",
+            ratio <= _HOUR_RATIO,
+        )
+
+
+def _many_recordings(figures: dict[str, Any]) -> Iterator[Verdict]:
+    if figures:
+        peak, lost = figures["peak_pss_mb"], figures["recordings"] - figures["ok"]
+        yield Verdict(
+            f"many_recordings: peak of all processes with {figures['recordings']:,}, in MB",
+            f"{peak:.0f}",
+            f"< {_PEAK_OF_ALL_MB:.0f}",
+            peak < _PEAK_OF_ALL_MB and not lost,
+        )
+        yield Verdict("many_recordings: rows lost", f"{lost:,} of {figures['recordings']:,}", "0", lost == 0)

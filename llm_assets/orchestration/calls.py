@@ -7,10 +7,11 @@ finish first, so that everything paid for is kept, and fails the run then: its p
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import dagster as dg
 
@@ -64,16 +65,19 @@ def ask_all(
     ask: Ask[Item, Result],
     *,
     concurrency: int,
+    beside: AbstractAsyncContextManager[Any] | None = None,
 ) -> AllFinished[Result]:
     """Ask for every item, at most `concurrency` at a time, and return all in the order of `items`.
 
+    `beside` is open meanwhile, in the same event loop: what `ask` needs besides the client.
     The same content twice in a day is asked once and comes back twice, the calls with the first one.
     Raises what stops a run (budget, credentials, state) at once; answers that came by then are kept.
     """
     distinct = {(day, item.recording_id): item for day, item in items}
     if not distinct:
         return AllFinished([], None)
-    answers, metrics = run_coroutine(_ask_all(context, openai, distinct, ask, concurrency))
+    needed = beside or nullcontext()
+    answers, metrics = run_coroutine(_ask_all(context, openai, distinct, ask, concurrency, needed))
     finished: list[Finished[Result]] = []
     for day, item in items:
         result, outcomes = answers[day, item.recording_id]
@@ -88,9 +92,10 @@ async def _ask_all(
     items: Mapping[Content, Item],
     ask: Ask[Item, Result],
     concurrency: int,
+    beside: AbstractAsyncContextManager[Any],
 ) -> tuple[dict[Content, tuple[Result, tuple[Outcome, ...]]], MetricsSnapshot]:
     priority = call_priority(context.run.tags)
-    async with openai.client(context.run.run_id, priority, context.log.warning) as client:
+    async with openai.client(context.run.run_id, priority, context.log.warning) as client, beside:
 
         async def one(content: Content) -> tuple[Content, tuple[Result, tuple[Outcome, ...]]]:
             result, outcomes = await ask(items[content], client.call)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 import dagster as dg
 
@@ -16,11 +17,11 @@ from llm_assets.orchestration.calls import Call, ask_all, raise_if_mendable
 from llm_assets.orchestration.rows import frame_of, recordings_of, transcript_row
 from llm_assets.orchestration.stage_result import stage_result
 from llm_assets.recordings.limits import ChunkLimits
-from llm_assets.recordings.prepare import prepare_chunks
-from llm_assets.recordings.read import load_audio
 from llm_assets.recordings.source import RecordingSource
+from llm_assets.recordings.workers import Preparers
 from llm_assets.records import AudioChunk, Recording, Transcript
 from llm_assets.transcription.options import TranscriptionOptions
+from llm_assets.transcription.room import AudioRoom
 from llm_assets.transcription.transcribe import transcribe
 from llm_assets.warehouse.tables import TRANSCRIPTS
 
@@ -29,27 +30,48 @@ if TYPE_CHECKING:
 
     from llm_assets.orchestration.resource import OpenAIResource
 
-# A recording in flight holds its audio in memory; a transcript is only text.
-RECORDINGS_IN_FLIGHT = 32
+# Beside those whose calls are on their way: recordings that are read and cut meanwhile.
+PREPARED_AHEAD = 8
+# A text without times stands as a whole where its chunk begins, so channels that are heard apart are cut
+# into pieces no longer than a few turns of a conversation.
+TURNS_SECONDS = 30.0
 
 
-@dataclass(frozen=True, slots=True)
 class TranscriptionStage:
-    """How recordings become transcripts."""
+    """How recordings become transcripts. An async context manager around the processes that prepare them."""
 
-    source: RecordingSource
-    options: TranscriptionOptions
-    limits: ChunkLimits
+    def __init__(self, source: RecordingSource, config: ClientConfig) -> None:
+        self._source = source
+        self._config = config
+        self._preparers = Preparers()
+        self._room = AudioRoom()
+
+    async def __aenter__(self) -> Self:
+        await self._preparers.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._preparers.__aexit__(kind, error, trace)
 
     async def ask(self, recording: Recording, call: Call) -> tuple[Transcript, tuple[Outcome, ...]]:
-        return await transcribe(recording, self._chunks(recording), call, self.options)
+        """A recording's transcript, and its calls without the words, which the transcript has."""
+        transcript, outcomes = await transcribe(
+            recording,
+            self._chunks(recording),
+            call,
+            options_of(self._source),
+            halve=self._preparers.halved,
+            room=self._room,
+        )
+        return transcript, tuple(map(_without_words, outcomes))
 
-    async def _chunks(self, recording: Recording) -> AsyncIterator[AudioChunk]:
-        """Chunks as they are cut, in a thread: decoding would hold up every call in flight."""
-        audio = await asyncio.to_thread(load_audio, self.source, recording)
-        chunks = prepare_chunks(audio, recording, self.limits)
-        while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
-            yield chunk
+    async def _chunks(self, recording: Recording) -> AsyncGenerator[AudioChunk]:
+        limits = chunk_limits(self._config, self._source, recording)
+        async with aclosing(self._preparers.chunks(self._source, recording, limits)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
 
 def make_transcripts(
@@ -57,17 +79,47 @@ def make_transcripts(
 ) -> dg.MaterializeResult[DataFrame]:
     """Transcribe the recordings of the run's days."""
     items = [(recording.partition_date, recording) for recording in recordings_of(recordings)]
-    stage = TranscriptionStage(source, TranscriptionOptions(), chunk_limits(openai.client_config()))
-    in_flight = min(RECORDINGS_IN_FLIGHT, openai.max_concurrency)
-    finished = ask_all(context, openai, items, stage.ask, concurrency=in_flight)
+    stage = TranscriptionStage(source, openai.client_config())
+    finished = ask_all(
+        context,
+        openai,
+        items,
+        stage.ask,
+        concurrency=openai.max_concurrency + PREPARED_AHEAD,
+        beside=stage,
+    )
     raise_if_mendable("transcripts", finished.items, lambda transcript: transcript.status)
     to_row = partial(transcript_row, run_id=context.run.run_id)
     rows = [to_row(each.day, each.result, each.outcomes) for each in finished.items]
     return stage_result(context, frame_of(TRANSCRIPTS, rows), recordings, finished)
 
 
-def chunk_limits(config: ClientConfig) -> ChunkLimits:
+def options_of(source: RecordingSource) -> TranscriptionOptions:
+    """How a source's recordings are heard."""
+    return TranscriptionOptions(
+        language=source.hints.language,
+        prompt=source.hints.prompt,
+        keywords=source.hints.keywords,
+        speakers=source.speakers,
+        continue_prompt=source.continue_prompt,
+    )
+
+
+def chunk_limits(config: ClientConfig, source: RecordingSource, recording: Recording) -> ChunkLimits:
     """Chunks that every transcription model of the chain takes, so that a fallback needs no other ones."""
     longest = [model.max_audio_seconds for model in config.transcription if model.max_audio_seconds]
-    usual = ChunkLimits()
-    return ChunkLimits(max_seconds=min([usual.max_seconds, *longest]))
+    untimed = any(model.transcription_format == "json" for model in config.transcription)
+    apart = source.channels == "split" and (recording.channels or 1) > 1
+    target_seconds = min(source.target_seconds, TURNS_SECONDS) if apart and untimed else source.target_seconds
+    return ChunkLimits(
+        max_seconds=min([ChunkLimits().max_seconds, *longest]),
+        target_seconds=target_seconds,
+        encoding=source.encoding,
+    )
+
+
+def _without_words(outcome: Outcome) -> Outcome:
+    """A partition's transcripts are held until its last one is in: once is enough."""
+    if outcome.answer is None:
+        return outcome
+    return replace(outcome, answer=replace(outcome.answer, text="", segments=()))

@@ -74,7 +74,8 @@ class RecordingSource(_Frozen):
     `channels`: `mix` hears all channels together, `split` each on its own, with `speakers` as the names
     of who is on them, from the left. Recordings that a provider does not take as they are become
     `encoding`, in chunks of about `target_seconds`. `hints` hold for every recording, unless one has its
-    own beside it.
+    own beside it. With `continue_prompt` the end of each chunk's text goes with the next chunk, as whisper
+    likes it; a recording's chunks then go one after the other.
     """
 
     root: str = Field(min_length=1)
@@ -88,6 +89,7 @@ class RecordingSource(_Frozen):
     encoding: EncodingName = "opus"
     target_seconds: float = Field(default=300.0, gt=0, allow_inf_nan=False)
     hints: Hints = Hints()
+    continue_prompt: bool = False
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         shown = ((name, value) for name, value in super().__repr_args__() if name != "root")

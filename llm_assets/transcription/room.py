@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-# Five hours of speech as it is usually encoded, or a few recordings of the largest size a provider takes.
-MOST_BYTES = 64 * 1024 * 1024
+# Nearly three hours of speech as it is usually encoded. What is on the wire stands in memory twice, here and in
+# the transport.
+MOST_BYTES = 32_000_000
 
 
 class AudioRoom:
