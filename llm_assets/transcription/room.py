@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-# Nearly three hours of speech as it is usually encoded. What is on the wire stands in memory twice, here and in
-# the transport.
+# Nearly three hours of speech as it is usually encoded. What is on the wire stands in memory twice: here and
+# in the transport.
 MOST_BYTES = 32_000_000
 
 
