@@ -47,7 +47,7 @@ async def open_services(
     """
     owner = uuid.uuid4().hex
     async with AsyncExitStack() as stack:
-        state = stack.enter_context(State(make_database(config.state)))
+        state = await stack.enter_async_context(State(make_database(config.state)))
         store = _store(config, state, clock, stack)
         limiter = Limiter(store, Client(id=owner, priority=priority), headroom=config.headroom)
         metrics.quota = limiter.used

@@ -126,10 +126,14 @@ async def open_contents(state: str) -> AsyncGenerator[JournalContents]:
     """
     if "://" not in state and not os.path.exists(state):  # noqa: ASYNC240 - nothing else runs yet
         raise StateMissing(f"there is no state file {state} yet; the first run makes it")
-    with State(make_database(state)) as opened:
+    database = make_database(state, answer_seconds=_ANSWER_SECONDS)
+    async with State(database, patience_seconds=_PATIENCE_SECONDS) as opened:
         yield JournalContents(opened)
 
 
+# To forget a million answers takes a while, and a person at a terminal wants to know what is wrong soon.
+_ANSWER_SECONDS = 600.0
+_PATIENCE_SECONDS = 5.0
 _SIZES = """
 SELECT provider, model, endpoint, count(*), sum(hits), sum(length(entry)), coalesce(sum(cost_usd), 0),
        coalesce(sum(hits * cost_usd), 0), min(created_at), max(created_at)

@@ -8,6 +8,8 @@ run more than once before one run of it counts.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import logging
 import queue
 import threading
 import time
@@ -20,7 +22,9 @@ from llm_assets.errors import StateUnavailable
 
 Result = TypeVar("Result")
 Row = Sequence[Any]
+_LOG = logging.getLogger(__name__)
 _RETRY_EVERY_SECONDS = 0.05
+_OPEN_AGAIN_SECONDS = 0.2
 
 
 class Rows(Protocol):
@@ -63,7 +67,10 @@ class Database(Protocol):
         """Whether the last transaction was committed although it failed: its answer was lost on the way."""
         ...
 
-    def open(self) -> None: ...
+    def open(self) -> None:
+        """Raises OutOfReach when it is worth trying again, StateUnavailable when it is not."""
+        ...
+
     def transaction(self, *, durable: bool) -> AbstractContextManager[Transaction]: ...
     def show_alive(self, client: str) -> None:
         """Let others know, without a lease, as long as this process lives, where that can be done."""
@@ -72,8 +79,8 @@ class Database(Protocol):
     def close(self) -> None: ...
 
 
-class _OutOfReach(StateUnavailable):
-    """For every operation, whatever it is."""
+class OutOfReach(StateUnavailable):
+    """For every operation, whatever it is, and perhaps only for now."""
 
 
 @dataclass(slots=True)
@@ -85,9 +92,10 @@ class _Job:
 
 
 class State:
-    """The state in a database: a context manager of the event loop that uses it.
+    """The state in a database: an async context manager of the event loop that uses it.
 
-    `patience_seconds` is how long a locked or unreachable database is tried again before StateUnavailable.
+    `patience_seconds` is how long a locked or unreachable database is tried again before StateUnavailable,
+    when it is opened as well as later. The thread is never waited for without end.
     """
 
     def __init__(self, database: Database, *, patience_seconds: float = 30.0) -> None:
@@ -97,12 +105,35 @@ class State:
         self._queued: list[_Job] = []
         self._idle = True
         self._batches: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._opened: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
+        for future in (self._opened, self._ended):  # whoever stops waiting for them does not cancel them
+            future.set_running_or_notify_cancel()
+        # What was handed in last and what still queued, each for as long as it may take.
+        self._end_within_seconds = 2 * patience_seconds + 10.0
+
+    async def __aenter__(self) -> State:
+        self._start()
+        try:
+            await asyncio.wrap_future(self._opened)
+        except asyncio.CancelledError:
+            self._batches.put(None)
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Everything already handed in is committed first, within bounds."""
+        self._finish()
+        try:
+            async with asyncio.timeout(self._end_within_seconds):
+                await asyncio.wrap_future(self._ended)
+        except TimeoutError:
+            self._warn_unfinished()
 
     def __enter__(self) -> State:
-        self._database.open()
-        self._thread = threading.Thread(target=self._work, name="llm-assets-state", daemon=True)
-        self._thread.start()
+        """For whoever may keep the event loop waiting."""
+        self._start()
+        self._opened.result()
         return self
 
     def show_alive(self, client: str) -> None:
@@ -110,14 +141,27 @@ class State:
         self._database.show_alive(client)
 
     def __exit__(self, *_: object) -> None:
-        """Everything already handed in is committed first."""
-        if self._thread is not None:
-            if self._queued:
-                self._batches.put(self._queued)
-            self._batches.put(None)
-            self._thread.join()
-            self._thread = None
-        self._database.close()
+        self._finish()
+        try:
+            self._ended.result(self._end_within_seconds)
+        except TimeoutError:
+            self._warn_unfinished()
+
+    def _start(self) -> None:
+        threading.Thread(target=self._work, name="llm-assets-state", daemon=True).start()
+
+    def _finish(self) -> None:
+        if self._queued:
+            self._batches.put(self._queued)
+            self._queued = []
+        self._batches.put(None)
+
+    def _warn_unfinished(self) -> None:
+        _LOG.warning(
+            "%s did not answer for %.0f s and is left as it is; what was written last may be missing in it",
+            self._database.name,
+            self._end_within_seconds,
+        )
 
     async def run(self, operation: Callable[[Transaction], Result], *, durable: bool = False) -> Result:
         """Run `operation` inside the next transaction and return its result once that is committed.
@@ -142,9 +186,34 @@ class State:
         self._batches.put(batch)
 
     def _work(self) -> None:
+        """What the thread does: the connection is opened, used and closed in it."""
+        try:
+            self._open_with_patience()
+        except Exception as error:
+            self._opened.set_exception(error)
+            self._ended.set_result(None)
+            return
+        self._opened.set_result(None)
+        try:
+            self._serve()
+            self._database.close()
+        finally:
+            self._ended.set_result(None)
+
+    def _open_with_patience(self) -> None:
+        give_up_at = time.monotonic() + self._patience_seconds
+        while True:
+            try:
+                return self._database.open()
+            except OutOfReach:
+                if time.monotonic() >= give_up_at or not self._batches.empty():
+                    raise
+                time.sleep(_OPEN_AGAIN_SECONDS)
+
+    def _serve(self) -> None:
         while (batch := self._batches.get()) is not None:
             error = self._commit_with_patience(batch)
-            if error is None or isinstance(error, _OutOfReach) or len(batch) == 1:
+            if error is None or isinstance(error, OutOfReach) or len(batch) == 1:
                 outcomes = [error] * len(batch)
             else:  # one operation is at fault: commit the others without it
                 outcomes = [self._commit_with_patience([job]) for job in batch]
@@ -166,7 +235,7 @@ class State:
                 if not database.is_passing(error):
                     return StateUnavailable(message)
                 if time.monotonic() >= give_up_at:
-                    return _OutOfReach(message)
+                    return OutOfReach(message)
                 failed = True
                 time.sleep(_RETRY_EVERY_SECONDS)
             except Exception as error:  # an operation's own fault, for whoever handed it in

@@ -13,7 +13,7 @@ from typing import Any
 from filelock import BaseFileLock, FileLock, Timeout
 
 from llm_assets.errors import StateUnavailable
-from llm_assets.llm.state import Rows
+from llm_assets.llm.state import OutOfReach, Rows
 
 # Answers lie in the order they came. In the order of their keys, which are hashes, each would rewrite
 # another page of the file: three times the time.
@@ -60,7 +60,10 @@ class SqliteDatabase:
         return False  # nothing is lost on the way from a file
 
     def open(self) -> None:
-        """Raises StateUnavailable when there can be no such file, or a newer version has written it."""
+        """Raises StateUnavailable when there can be no such file, or a newer version has written it.
+
+        Raises OutOfReach while another process holds it.
+        """
         try:
             if self._path != ":memory:":
                 Path(self._path).parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +77,8 @@ class SqliteDatabase:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_SCHEMA)
         except (sqlite3.Error, OSError) as error:
-            raise StateUnavailable(f"{self.name} cannot be opened: {error}") from error
+            kind = OutOfReach if self.is_passing(error) else StateUnavailable
+            raise kind(f"{self.name} cannot be opened: {error}") from error
         self._connection = connection
 
     def close(self) -> None:
@@ -111,7 +115,8 @@ class SqliteDatabase:
         """Hold a lock that the operating system takes back when the process ends, however it ends."""
         if self._path == ":memory:":
             return
-        self._alive = FileLock(self._lock_path(client))
+        # Taken by the event loop's thread and given back by the one that closes the file.
+        self._alive = FileLock(self._lock_path(client), thread_local=False)
         self._alive.acquire(timeout=0)
 
     def is_gone(self, client: str) -> bool:
