@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from llm_assets.llm.requests import ChatRequest, Message, Outcome, OutputSchema, TranscriptionRequest
     from llm_assets.llm.stopping import stop_on_sigterm
     from llm_assets.orchestration.build import build_audio_insights
+    from llm_assets.orchestration.component import AudioInsights
     from llm_assets.orchestration.io_manager import DuckDBFrameIOManager
     from llm_assets.orchestration.resource import OpenAIResource
     from llm_assets.recordings.source import Hints, RecordingSource
 
 _HOMES = {
+    "AudioInsights": "orchestration.component",
     "CallInsights": "insights.call_insights",
     "ChatRequest": "llm.requests",
     "ClientConfig": "llm.models",
@@ -43,6 +45,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AudioInsights",
     "CallInsights",
     "ChatRequest",
     "ClientConfig",

@@ -15,4 +15,6 @@ def daily_job(name: str, assets: Sequence[dg.AssetsDefinition]):
         name,
         selection=dg.AssetSelection.assets(*assets),
         description="A day's recordings to transcripts to insights.",
+        # The assets of a run follow each other, so a process for each would only cost its start.
+        executor_def=dg.in_process_executor,
     )

@@ -65,7 +65,7 @@ class Settings:
             state=_located(root, read("LLM_ASSETS_STATE", str, "data/state.sqlite")),
             quota=read("LLM_ASSETS_QUOTA", _redis_url, None),
             start_date=read("LLM_ASSETS_START_DATE", _day, DEFAULT_START_DATE),
-            timezone=read("LLM_ASSETS_TIMEZONE", _timezone, "UTC"),
+            timezone=read("LLM_ASSETS_TIMEZONE", a_time_zone, "UTC"),
             chat_chain=read("LLM_ASSETS_CHAT_CHAIN", _names, DEFAULT_CHAT_CHAIN),
             transcription_chain=read("LLM_ASSETS_TRANSCRIPTION_CHAIN", _names, DEFAULT_TRANSCRIPTION_CHAIN),
             budget_run_usd=read("LLM_ASSETS_BUDGET_RUN_USD", _dollars, None),
@@ -119,7 +119,8 @@ def _day(text: str) -> date:
         raise ValueError("it must be a day written as YYYY-MM-DD, such as 2026-03-02") from None
 
 
-def _timezone(text: str) -> str:
+def a_time_zone(text: str) -> str:
+    """The name of a time zone, as it is. Raises ValueError."""
     try:
         return ZoneInfo(text).key
     except (OSError, ValueError, LookupError):

@@ -1,0 +1,194 @@
+"""The component `llm_assets.AudioInsights`: the whole pipeline from a few lines of YAML.
+
+It is a plain user of `build_audio_insights` and brings its two resources with it, unless it is told to
+ask the project's.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import dagster as dg
+from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
+from pydantic import Field
+
+from llm_assets.errors import ConfigurationError
+from llm_assets.insights.prompts import Extractor
+from llm_assets.orchestration.build import build_audio_insights
+from llm_assets.orchestration.component_fields import (
+    ExtractorFields,
+    OpenAIFields,
+    RecordingFields,
+    located,
+)
+from llm_assets.orchestration.component_scaffold import AudioInsightsScaffolder
+from llm_assets.orchestration.io_manager import DuckDBFrameIOManager
+from llm_assets.orchestration.settings import a_time_zone
+from llm_assets.orchestration.stage_asset import DAYS_PER_BACKFILL_RUN
+
+# Resolvers build what the fields stand for, so that what cannot work is reported with its line.
+
+
+def _recordings(context: dg.ResolutionContext, value: Any) -> RecordingFields:
+    if isinstance(value, str):
+        fields = RecordingFields(root=context.resolve_value(value))
+    else:
+        fields = RecordingFields.resolve_from_model(context, value)
+    fields.source(Path())
+    return fields
+
+
+def _day(context: dg.ResolutionContext, value: Any) -> date:
+    resolved = context.resolve_value(value)
+    try:
+        return resolved if isinstance(resolved, date) else date.fromisoformat(str(resolved))
+    except ValueError:
+        raise ConfigurationError("it must be a day written as YYYY-MM-DD, such as 2026-03-02") from None
+
+
+def _time_zone(context: dg.ResolutionContext, value: Any) -> str:
+    return a_time_zone(context.resolve_value(value))
+
+
+def _openai(context: dg.ResolutionContext, value: Any) -> OpenAIFields:
+    fields = OpenAIFields.resolve_from_model(context, value)
+    fields.resource(Path(), "UTC")
+    return fields
+
+
+def _extractors(context: dg.ResolutionContext, value: Any) -> list[Extractor]:
+    folder = dg.ComponentLoadContext.from_resolution_context(context).path
+    return [ExtractorFields.resolve_from_model(context, each).extractor(folder) for each in value]
+
+
+@dg.scaffold_with(AudioInsightsScaffolder)
+class AudioInsights(dg.Component, dg.Model, dg.Resolvable):
+    """Audio recordings to transcripts to structured insights: daily-partitioned assets in DuckDB tables."""
+
+    recordings: Annotated[
+        RecordingFields,
+        dg.Resolver(
+            _recordings,
+            model_field_type=RecordingFields.model() | str,
+            description="Folder or URL with a folder per day, or a mapping that says more.",
+            examples=["data/recordings", {"root": "s3://bucket/calls", "pattern": "{date:%Y/%m/%d}/*.mp3"}],
+        ),
+    ]
+    start_date: Annotated[
+        date,
+        dg.Resolver(
+            _day,
+            model_field_type=date | str,
+            description="The first day that is a partition.",
+            examples=["2026-01-01"],
+        ),
+    ]
+    timezone: Annotated[
+        str,
+        dg.Resolver(
+            _time_zone,
+            model_field_type=str,
+            description="Where a day begins: of partitions, schedule and daily budget.",
+            examples=["Europe/Berlin"],
+        ),
+    ] = "UTC"
+    prefix: str | None = Field(
+        default=None,
+        description="Goes before all names, so that several of these live side by side.",
+        examples=["sales"],
+    )
+    group_name: str | None = Field(
+        default=None, description="The assets' group. Default: audio_insights.", examples=["voice"]
+    )
+    extractors: Annotated[
+        list[Extractor] | None,
+        dg.Resolver(
+            _extractors,
+            model_field_type=list[ExtractorFields.model()],
+            description="What is read out of transcripts. Default: insights, general facts about calls.",
+            examples=[
+                [
+                    {
+                        "name": "complaints",
+                        "output_model": "my_project.models.Complaint",
+                        "prompt": "complaints.md",
+                    }
+                ]
+            ],
+        ),
+    ] = None
+    openai: Annotated[
+        OpenAIFields,
+        dg.Resolver(
+            _openai,
+            model_field_type=OpenAIFields.model(),
+            description="The models that are asked, within limits and budget.",
+            examples=[{"chat": ["gpt-6-luna", "cached"], "budget": {"usd_per_day": "20"}}],
+        ),
+    ] = OpenAIFields()
+    openai_key: str | None = Field(
+        default=None,
+        description="Name of an OpenAIResource of the project, to be asked in place of an own one.",
+        examples=["openai"],
+    )
+    duckdb: str = Field(
+        default="data/llm_assets.duckdb",
+        description="The DuckDB file, from the project's root.",
+        examples=["data/calls.duckdb"],
+    )
+    io_manager_key: str | None = Field(
+        default=None,
+        description="Name of an IO manager of the project for data frames, in place of the DuckDB file.",
+        examples=["snowflake_io_manager"],
+    )
+    days_per_backfill_run: int = Field(
+        default=DAYS_PER_BACKFILL_RUN,
+        ge=1,
+        description="Days of a backfill that share a run. 1 for IO managers that know no ranges.",
+        examples=[1],
+    )
+    translation: Annotated[
+        TranslationFn[dg.AssetSpec] | None,
+        TranslationFnResolver[dg.AssetSpec](template_vars_for_translation_fn=lambda spec: {"spec": spec}),
+        Field(
+            description="Attributes of every asset: key_prefix, group_name, owners, tags and others.",
+            examples=[{"owners": ["team:voice"], "key_prefix": "calls"}],
+        ),
+    ] = None
+
+    @classmethod
+    def get_spec(cls) -> dg.ComponentTypeSpec:
+        return dg.ComponentTypeSpec(tags=["audio", "transcription", "llm", "duckdb"])
+
+    def get_asset_spec(self, spec: dg.AssetSpec) -> dg.AssetSpec:
+        """How an asset is described; a subclass may say otherwise."""
+        return self.translation(spec, spec) if self.translation else spec
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        root = context.project_root
+        partitions = dg.DailyPartitionsDefinition(
+            start_date=self.start_date.isoformat(), timezone=self.timezone
+        )
+        own: dict[str, object] = {}
+        if self.openai_key is None:
+            own[self._name("openai")] = self.openai.resource(root, self.timezone)
+        if self.io_manager_key is None:
+            own[self._name("io_manager")] = DuckDBFrameIOManager(path=located(root, self.duckdb))
+        pipeline = build_audio_insights(
+            self.recordings.source(root),
+            partitions,
+            extractors=self.extractors,
+            prefix=self.prefix,
+            group_name=self.group_name,
+            days_per_backfill_run=self.days_per_backfill_run,
+            openai_key=self.openai_key or self._name("openai"),
+            io_manager_key=self.io_manager_key or self._name("io_manager"),
+            translation=self.get_asset_spec,
+        )
+        return dg.Definitions.merge(pipeline, dg.Definitions(resources=own))
+
+    def _name(self, resource: str) -> str:
+        """Names the project itself would not take, so that its own resources stand beside these."""
+        return f"{self.prefix or 'audio_insights'}_{resource}"

@@ -1,0 +1,256 @@
+"""What stands in a component's YAML: plain fields with descriptions and examples, and the values they become.
+
+`dg` makes the schema from these classes, so a wrong field is reported with its line. A key is never
+written out: YAML names the variable that holds it, since Dagster stores and shows what components hold.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import dagster as dg
+from pydantic import BaseModel, ConfigDict, Field
+
+from llm_assets.errors import ConfigurationError
+from llm_assets.insights.prompts import DEFAULT_MAX_OUTPUT_TOKENS, Extractor
+from llm_assets.llm.models import Limits, RetryConfig
+from llm_assets.orchestration.resource import OpenAIResource
+from llm_assets.orchestration.settings import DEFAULT_CHAT_CHAIN, DEFAULT_TRANSCRIPTION_CHAIN
+from llm_assets.recordings.source import FOLDER_PER_DAY, Channels, EncodingName, RecordingSource
+
+
+class HintFields(dg.Model, dg.Resolvable):
+    """What a model should know before it listens."""
+
+    language: str | None = Field(default=None, description="ISO 639-1 code.", examples=["de"])
+    prompt: str | None = Field(
+        default=None, description="A sentence about the recordings.", examples=["Calls to a bicycle shop."]
+    )
+    keywords: list[str] = Field(
+        default=[], description="Names and terms to expect.", examples=[["Rohloff", "derailleur"]]
+    )
+
+
+class RecordingFields(dg.Model, dg.Resolvable):
+    """Where recordings come from and how they are heard, where a root alone does not say it."""
+
+    root: str = Field(description="A folder or a URL.", examples=["data/recordings", "s3://bucket/calls"])
+    pattern: str = Field(
+        default=FOLDER_PER_DAY,
+        description="Where below the root a day's recordings are.",
+        examples=["{date:%Y/%m/%d}/*.mp3"],
+    )
+    timezone: str | None = Field(
+        default=None, description="Of dates in the pattern; default: the partitions'.", examples=["UTC"]
+    )
+    storage_options: dict[str, Any] = Field(
+        default={},
+        description="For the file system behind a URL. No keys: those belong into its own environment.",
+        examples=[{"endpoint_url": "http://minio:9000"}],
+    )
+    minimum_seconds: float = Field(
+        default=5.0, ge=0, description="Shorter recordings are rows without a call.", examples=[10]
+    )
+    settle_seconds: float = Field(
+        default=10.0, ge=0, description="What was modified more recently is left for later.", examples=[60]
+    )
+    channels: Channels = Field(
+        default="mix", description="'split' hears each channel on its own.", examples=["split"]
+    )
+    speakers: list[str] = Field(
+        default=[], description="Who is on the channels, from the left.", examples=[["agent", "customer"]]
+    )
+    encoding: EncodingName = Field(
+        default="opus", description="For recordings that no provider takes as they are.", examples=["flac"]
+    )
+    target_seconds: float = Field(
+        default=300.0, gt=0, description="About how long a chunk of audio is.", examples=[600]
+    )
+    hints: HintFields | None = Field(default=None, description="What a model should know before it listens.")
+
+    def source(self, project_root: Path) -> RecordingSource:
+        """The value all stages are given, a path taken from the project's root. Raises ConfigurationError."""
+        given = self.model_dump(exclude_none=True)
+        return RecordingSource(**given | {"root": located(project_root, self.root)})
+
+
+class EnvReference(dg.Model):
+    """The environment variable that holds a value."""
+
+    env: str = Field(description="Name of the variable.", examples=["OPENAI_API_KEY"], pattern=r"^\w+$")
+
+
+def _env_var(_: dg.ResolutionContext, value: Any) -> dg.EnvVar:
+    if not isinstance(value, EnvReference):
+        raise ConfigurationError("name the variable that holds it, as in {env: OPENAI_API_KEY}")
+    return dg.EnvVar(value.env)
+
+
+def _env_var_or_text(context: dg.ResolutionContext, value: Any) -> str:
+    return _env_var(context, value) if isinstance(value, EnvReference) else context.resolve_value(value)
+
+
+def _key(variable: str, description: str) -> Any:
+    return dg.Resolver(
+        _env_var, model_field_type=EnvReference, description=description, examples=[{"env": variable}]
+    )
+
+
+class BudgetFields(dg.Model, dg.Resolvable):
+    """What may be spent."""
+
+    usd_per_run: int | float | str | None = Field(
+        default=None, description="US dollars a run may spend.", examples=["2.50"]
+    )
+    usd_per_day: int | float | str | None = Field(
+        default=None, description="US dollars all runs of a day may spend.", examples=["20"]
+    )
+    tokens_per_run: int | None = Field(
+        default=None, ge=0, description="Input and output tokens of a run.", examples=[1_000_000]
+    )
+    tokens_per_day: int | None = Field(
+        default=None, ge=0, description="Input and output tokens of a day.", examples=[10_000_000]
+    )
+    warn_at: float = Field(
+        default=0.8, gt=0, le=1, description="Share of a cap from which it is said.", examples=[0.5]
+    )
+    when_exceeded: Literal["downgrade", "stop"] = Field(
+        default="downgrade", description="Cheaper models first, or stop at once.", examples=["stop"]
+    )
+    allow_unknown_prices: bool = Field(
+        default=False, description="Ask models whose price is not known.", examples=[True]
+    )
+
+    def values(self) -> dict[str, Any]:
+        """As the resource takes it. Dollars are text: a binary fraction is not the amount that was set."""
+        given = self.model_dump(exclude_none=True)
+        return {name: str(value) if name.startswith("usd") else value for name, value in given.items()}
+
+
+class LimitFields(Limits, dg.Resolvable):
+    """What a provider allows for a model; what is not said is learned from its answers."""
+
+
+class RetryFields(RetryConfig, dg.Resolvable):
+    """How often and how long a call is tried again."""
+
+
+def _as_in_the_resource(name: str, **more: Any) -> Any:
+    return Field(description=OpenAIResource.model_fields[name].description, **more)
+
+
+class OpenAIFields(dg.Model, dg.Resolvable):
+    """The models that are asked, within limits and budget; fields as of OpenAIResource."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    api_key: Annotated[
+        dg.EnvVar,
+        _key("OPENAI_API_KEY", "The variable with OpenAI's key. With a base URL: not needed."),
+    ] = dg.EnvVar("OPENAI_API_KEY")
+    base_url: Annotated[
+        str,
+        dg.Resolver(
+            _env_var_or_text,
+            model_field_type=EnvReference | str,
+            description="Any OpenAI-compatible server with its /v1, or the variable that names it.",
+            examples=["http://localhost:8000/v1", {"env": "OPENAI_BASE_URL"}],
+        ),
+    ] = dg.EnvVar("OPENAI_BASE_URL")
+    anthropic_api_key: Annotated[
+        dg.EnvVar, _key("ANTHROPIC_API_KEY", "The variable with Anthropic's key, for models named claude-….")
+    ] = dg.EnvVar("ANTHROPIC_API_KEY")
+    transcription: list[str | dict[str, Any]] = _as_in_the_resource(
+        "transcription", default=list(DEFAULT_TRANSCRIPTION_CHAIN), examples=[["gpt-transcribe"]]
+    )
+    chat: list[str | dict[str, Any]] = _as_in_the_resource(
+        "chat", default=list(DEFAULT_CHAT_CHAIN), examples=[["gpt-6-luna", "cached"]]
+    )
+    limits: dict[str, LimitFields] = _as_in_the_resource(
+        "limits", default={}, examples=[{"gpt-6-luna": {"requests_per_minute": 5000}}]
+    )
+    budget: BudgetFields = Field(
+        default=BudgetFields(),
+        description="What may be spent.",
+        examples=[{"usd_per_day": "20", "when_exceeded": "stop"}],
+    )
+    retry: RetryFields = _as_in_the_resource("retry", default=RetryFields(), examples=[{"max_attempts": 8}])
+    max_concurrency: int = _as_in_the_resource("max_concurrency", default=256, ge=1, examples=[64])
+    headroom: float = _as_in_the_resource("headroom", default=0.0, ge=0, lt=1, examples=[0.1])
+    state: Annotated[
+        str,
+        dg.Resolver(
+            _env_var_or_text,
+            model_field_type=EnvReference | str,
+            description="Journal, budget and limits: a SQLite file below the project, or the variable with a "
+            "database URL.",
+            examples=["data/state.sqlite", {"env": "LLM_ASSETS_STATE"}],
+        ),
+    ] = "data/state.sqlite"
+    quota: Annotated[
+        dg.EnvVar | None,
+        _key("LLM_ASSETS_QUOTA", "The variable with a Redis URL, for limits and budget of several machines."),
+    ] = None
+
+    def resource(self, project_root: Path, timezone: str) -> OpenAIResource:
+        """The resource, paths taken from the project's root. Raises ConfigurationError."""
+        given: dict[str, Any] = {name: getattr(self, name) for name in type(self).model_fields}
+        given["limits"] = {name: limits.model_dump(exclude_none=True) for name, limits in self.limits.items()}
+        given["budget"] = self.budget.values()
+        given["retry"] = self.retry.model_dump(exclude_unset=True)
+        if not isinstance(self.state, dg.EnvVar):
+            given["state"] = located(project_root, self.state)
+        return OpenAIResource(**given, timezone=timezone)
+
+
+class ExtractorFields(dg.Model, dg.Resolvable):
+    """One way of reading transcripts: an asset and a table of its own."""
+
+    name: str = Field(description="Of the asset and the table.", examples=["complaints"])
+    output_model: str = Field(
+        description="The Pydantic model to fill, by its import path.",
+        examples=["my_project.models.Complaint"],
+    )
+    prompt: str = Field(
+        description="What to look for, or the name of a text file beside this YAML (….md or ….txt).",
+        examples=["List what the caller complains of.", "complaints.md"],
+    )
+    max_output_tokens: int | None = Field(
+        default=DEFAULT_MAX_OUTPUT_TOKENS, ge=1, description="The most tokens of an answer.", examples=[800]
+    )
+
+    def extractor(self, folder: Path) -> Extractor:
+        """The extractor; a prompt file is read from `folder`. Raises ConfigurationError."""
+        return Extractor(
+            name=self.name,
+            output_model=_imported_model(self.output_model),
+            prompt=_prompt(self.prompt, folder),
+            max_output_tokens=self.max_output_tokens,
+        )
+
+
+def located(project_root: Path, place: str) -> str:
+    """A path from the project's root, wherever a process runs; a URL as it is."""
+    return place if "://" in place else str(project_root / Path(place).expanduser())
+
+
+def _imported_model(path: str) -> type[BaseModel]:
+    module, _, name = path.replace(":", ".").rpartition(".")
+    try:
+        found: Any = getattr(import_module(module), name)
+    except (ImportError, ValueError, AttributeError) as error:
+        raise ConfigurationError(f"output_model {path!r} cannot be imported: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, BaseModel)):
+        raise ConfigurationError(f"output_model {path!r} is not a Pydantic model")
+    return found
+
+
+def _prompt(text: str, folder: Path) -> str:
+    if "\n" in text or not text.endswith((".md", ".txt")):
+        return text
+    try:
+        return (folder / text).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"prompt file {text!r} cannot be read: {error.strerror}") from error

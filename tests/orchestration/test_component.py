@@ -1,0 +1,172 @@
+"""The component, through `dg`, in a project that is not ours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+from fake_openai import FakeOpenAI, write_wav
+
+from llm_assets import AudioInsights
+from llm_assets.orchestration.component_fields import HintFields, RecordingFields
+from llm_assets.recordings.source import Hints, RecordingSource
+
+pytest.importorskip("dagster_dg_cli", reason="dg is not installed (pip install dagster-dg-cli)")
+
+from scratch_project import ScratchProject
+
+YAML = """\
+type: llm_assets.AudioInsights
+
+attributes:
+  recordings: calls
+  start_date: "2026-03-02"
+  timezone: Europe/Berlin
+  prefix: sales
+  openai:
+    transcription: [gpt-transcribe]
+    chat: [gpt-6-luna]
+    budget: {usd_per_day: 5}
+  extractors:
+    - name: complaints
+      output_model: scratch.models.Complaint
+      prompt: complaints.md
+  translation:
+    owners: ["team:voice"]
+"""
+
+MODELS = '''\
+from pydantic import BaseModel, Field
+
+
+class Complaint(BaseModel):
+    """What somebody complains of."""
+
+    summary: str = Field(description="One sentence.")
+'''
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> ScratchProject:
+    return ScratchProject(tmp_path)
+
+
+def written(scratch: ScratchProject, yaml: str) -> Path:
+    folder = scratch.package / "defs" / "calls"
+    folder.mkdir(exist_ok=True)
+    (folder / "complaints.md").write_text("Say what the caller complains of.")
+    (scratch.package / "models.py").write_text(MODELS)
+    (folder / "defs.yaml").write_text(yaml)
+    return folder / "defs.yaml"
+
+
+def test_scaffold_check_list_and_materialize(scratch: ScratchProject, server: FakeOpenAI) -> None:
+    """What is scaffolded loads as it stands; with a few lines changed a day is carried through."""
+    made = scratch.dg("scaffold", "defs", "llm_assets.AudioInsights", "calls")
+    assert made.returncode == 0, made.stdout + made.stderr
+    checked = scratch.dg("check", "defs")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+    written(scratch, YAML)
+    write_wav(scratch.root / "calls" / "2026-03-02" / "one.wav", 6)
+    listed = scratch.dg("list", "defs", "--json")
+    assert listed.returncode == 0, listed.stderr
+    found = json.loads(listed.stdout)
+    assert {asset["asset_key"] for asset in found["assets"]} == {
+        "sales/recordings",
+        "sales/transcripts",
+        "sales/complaints",
+    }
+    assert all(asset["owners"] == ["team:voice"] for asset in found["assets"])
+    assert [each["name"] for each in found["schedules"]] == ["sales_audio_insights_daily_schedule"]
+
+    launched = scratch.dg(
+        "launch",
+        "--job",
+        "sales_audio_insights_daily",
+        "--partition",
+        "2026-03-02",
+        OPENAI_BASE_URL=server.base_url,
+    )
+    assert launched.returncode == 0, launched.stdout[-3000:] + launched.stderr[-3000:]
+    with duckdb.connect(str(scratch.root / "data" / "llm_assets.duckdb"), read_only=True) as connection:
+        rows = connection.execute("SELECT status, summary FROM complaints").fetchall()
+    assert rows == [("ok", "The customer wants the money back.")]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line", "field", "said"),
+    [
+        ("  recordings: calls\n  tables: here", 5, "attributes.tables", "'tables' was unexpected"),
+        ("  timezone: Mars/Base", 6, "attributes.timezone", "a time zone of the IANA list"),
+        ("  start_date: soon", 5, "attributes.start_date", "a day written as YYYY-MM-DD"),
+        ("    chat: [cached, gpt-6-luna]", 8, "attributes.openai", "can only stand at the end"),
+        (
+            "    chat: [gpt-6-luna]\n    api_key: a-key",
+            11,
+            "attributes.openai.api_key",
+            "{env: OPENAI_API_KEY}",
+        ),
+        ("      output_model: no.Such", 12, "attributes.extractors", "'no.Such' cannot be imported"),
+    ],
+)
+def test_errors_name_line_and_field(
+    scratch: ScratchProject, wrong: str, line: int, field: str, said: str
+) -> None:
+    """`dg check defs` says where, and what it should be."""
+    name = wrong.strip().partition(":")[0]
+    (kept,) = [each for each in YAML.splitlines() if each.strip().startswith(f"{name}:")]
+    path = written(scratch, YAML.replace(kept, wrong))
+    checked = scratch.dg("check", "defs")
+    output = " ".join((checked.stdout + checked.stderr).split())
+    assert checked.returncode != 0
+    assert f"{path}:{line}" in output
+    assert field in output
+    assert said in output
+
+
+def test_the_schema_describes_every_field() -> None:
+    """An editor shows what each field is and how one looks."""
+
+    def undescribed(schema: dict[str, Any]) -> list[str]:
+        return [
+            name
+            for name, field in schema.get("properties", {}).items()
+            if not (field.get("description") and field.get("examples"))
+        ]
+
+    schema = AudioInsights.get_model_cls().model_json_schema()
+    own = {name: each for name, each in schema["$defs"].items() if "Fields" in name}
+    assert undescribed(schema) == []
+    assert {name: undescribed(each) for name, each in own.items() if undescribed(each)} == {
+        name: undescribed(own[name]) for name in ("LimitFieldsModel", "RetryFieldsModel")
+    }
+
+
+def test_yaml_can_say_of_recordings_what_python_can() -> None:
+    """A field that a source gets is a field in YAML, with the same default."""
+    for fields, value in ((RecordingFields, RecordingSource), (HintFields, Hints)):
+        assert set(fields.model_fields) == set(value.model_fields)
+    assert RecordingFields(root="/calls").source(Path("/anywhere")) == RecordingSource(root="/calls")
+
+
+class Renamed(AudioInsights):
+    """A subclass has the last word on how assets are described."""
+
+    def get_asset_spec(self, spec: dg.AssetSpec) -> dg.AssetSpec:
+        return super().get_asset_spec(spec).replace_attributes(group_name="voice")
+
+
+def test_a_subclass_describes_assets_its_own_way() -> None:
+    """The public hook, without `dg`."""
+    component = Renamed.from_attributes_dict(
+        attributes={"recordings": "calls", "start_date": "2026-03-02", "translation": {"tags": {"tier": "1"}}}
+    )
+    defs = component.build_defs(dg.ComponentTree.for_test().load_context)
+    specs = list(defs.resolve_all_asset_specs())
+    assert {spec.group_name for spec in specs} == {"voice"}
+    assert all(spec.tags["tier"] == "1" for spec in specs)
