@@ -21,6 +21,7 @@ from llm_assets.orchestration.component_fields import (
     ExtractorFields,
     OpenAIFields,
     RecordingFields,
+    described,
     located,
 )
 from llm_assets.orchestration.component_scaffold import AudioInsightsScaffolder
@@ -33,7 +34,7 @@ from llm_assets.orchestration.stage_asset import DAYS_PER_BACKFILL_RUN
 
 def _recordings(context: dg.ResolutionContext, value: Any) -> RecordingFields:
     if isinstance(value, str):
-        fields = RecordingFields(root=context.resolve_value(value))
+        fields = RecordingFields(root=str(context.resolve_value(value)))
     else:
         fields = RecordingFields.resolve_from_model(context, value)
     fields.source(Path())
@@ -94,13 +95,11 @@ class AudioInsights(dg.Component, dg.Model, dg.Resolvable):
             examples=["Europe/Berlin"],
         ),
     ] = "UTC"
-    prefix: str | None = Field(
-        default=None,
-        description="Goes before all names, so that several of these live side by side.",
-        examples=["sales"],
-    )
-    group_name: str | None = Field(
-        default=None, description="The assets' group. Default: audio_insights.", examples=["voice"]
+    prefix: Annotated[
+        str | None, described("Goes before all names, so that several of these live side by side.", ["sales"])
+    ] = None
+    group_name: Annotated[str | None, described("The assets' group. Default: audio_insights.", ["voice"])] = (
+        None
     )
     extractors: Annotated[
         list[Extractor] | None,
@@ -128,34 +127,31 @@ class AudioInsights(dg.Component, dg.Model, dg.Resolvable):
             examples=[{"chat": ["gpt-6-luna", "cached"], "budget": {"usd_per_day": "20"}}],
         ),
     ] = OpenAIFields()
-    openai_key: str | None = Field(
-        default=None,
-        description="Name of an OpenAIResource of the project, to be asked in place of an own one.",
-        examples=["openai"],
+    openai_key: Annotated[
+        str | None,
+        described(
+            "Name of an OpenAIResource of the project, to be asked in place of an own one.", ["openai"]
+        ),
+    ] = None
+    duckdb: Annotated[str, described("The DuckDB file, from the project's root.", ["data/calls.duckdb"])] = (
+        "data/llm_assets.duckdb"
     )
-    duckdb: str = Field(
-        default="data/llm_assets.duckdb",
-        description="The DuckDB file, from the project's root.",
-        examples=["data/calls.duckdb"],
-    )
-    io_manager_key: str | None = Field(
-        default=None,
-        description="Name of an IO manager of the project for data frames, in place of the DuckDB file.",
-        examples=["snowflake_io_manager"],
-    )
-    days_per_backfill_run: int = Field(
-        default=DAYS_PER_BACKFILL_RUN,
-        ge=1,
-        description="Days of a backfill that share a run. 1 for IO managers that know no ranges.",
-        examples=[1],
-    )
+    io_manager_key: Annotated[
+        str | None,
+        described(
+            "Name of an IO manager of the project for data frames, in place of the DuckDB file.",
+            ["snowflake_io_manager"],
+        ),
+    ] = None
+    days_per_backfill_run: Annotated[
+        int,
+        Field(ge=1),
+        described("Days of a backfill that share a run. 1 for IO managers that know no ranges.", [1]),
+    ] = DAYS_PER_BACKFILL_RUN
     translation: Annotated[
         TranslationFn[dg.AssetSpec] | None,
+        # Attributes of every asset: key_prefix, group_name, owners, tags and what else Dagster knows.
         TranslationFnResolver[dg.AssetSpec](template_vars_for_translation_fn=lambda spec: {"spec": spec}),
-        Field(
-            description="Attributes of every asset: key_prefix, group_name, owners, tags and others.",
-            examples=[{"owners": ["team:voice"], "key_prefix": "calls"}],
-        ),
     ] = None
 
     @classmethod

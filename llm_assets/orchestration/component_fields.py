@@ -21,59 +21,67 @@ from llm_assets.orchestration.settings import DEFAULT_CHAT_CHAIN, DEFAULT_TRANSC
 from llm_assets.recordings.source import FOLDER_PER_DAY, Channels, EncodingName, RecordingSource
 
 
+def described(description: str, examples: list[Any] | None = None) -> Any:
+    """What an editor shows of a field."""
+    return dg.Resolver.default(description=description, examples=examples)
+
+
+def as_in_the_resource(name: str, examples: list[Any]) -> Any:
+    return described(OpenAIResource.model_fields[name].description or "", examples)
+
+
 class HintFields(dg.Model, dg.Resolvable):
     """What a model should know before it listens."""
 
-    language: str | None = Field(default=None, description="ISO 639-1 code.", examples=["de"])
-    prompt: str | None = Field(
-        default=None, description="A sentence about the recordings.", examples=["Calls to a bicycle shop."]
-    )
-    keywords: list[str] = Field(
-        default=[], description="Names and terms to expect.", examples=[["Rohloff", "derailleur"]]
-    )
+    language: Annotated[str | None, described("ISO 639-1 code.", ["de"])] = None
+    prompt: Annotated[
+        str | None, described("A sentence about the recordings.", ["Calls to a bicycle shop."])
+    ] = None
+    keywords: Annotated[list[str], described("Names and terms to expect.", [["Rohloff", "derailleur"]])] = []
 
 
 class RecordingFields(dg.Model, dg.Resolvable):
     """Where recordings come from and how they are heard, where a root alone does not say it."""
 
-    root: str = Field(description="A folder or a URL.", examples=["data/recordings", "s3://bucket/calls"])
-    pattern: str = Field(
-        default=FOLDER_PER_DAY,
-        description="Where below the root a day's recordings are.",
-        examples=["{date:%Y/%m/%d}/*.mp3"],
+    root: Annotated[str, described("A folder or a URL.", ["data/recordings", "s3://bucket/calls"])]
+    pattern: Annotated[
+        str, described("Where below the root a day's recordings are.", ["{date:%Y/%m/%d}/*.mp3"])
+    ] = FOLDER_PER_DAY
+    timezone: Annotated[
+        str | None, described("Of dates in the pattern; default: the partitions'.", ["UTC"])
+    ] = None
+    storage_options: Annotated[
+        dict[str, Any],
+        described(
+            "For the file system behind a URL. No keys: those belong into its own environment.",
+            [{"endpoint_url": "http://minio:9000"}],
+        ),
+    ] = {}
+    minimum_seconds: Annotated[
+        float, Field(ge=0), described("Shorter recordings are rows without a call.", [10])
+    ] = 5.0
+    settle_seconds: Annotated[
+        float, Field(ge=0), described("What was modified more recently is left for later.", [60])
+    ] = 10.0
+    channels: Annotated[Channels, described("'split' hears each channel on its own.", ["split"])] = "mix"
+    speakers: Annotated[
+        list[str], described("Who is on the channels, from the left.", [["agent", "customer"]])
+    ] = []
+    encoding: Annotated[
+        EncodingName, described("For recordings that no provider takes as they are.", ["flac"])
+    ] = "opus"
+    target_seconds: Annotated[float, Field(gt=0), described("About how long a chunk of audio is.", [600])] = (
+        300.0
     )
-    timezone: str | None = Field(
-        default=None, description="Of dates in the pattern; default: the partitions'.", examples=["UTC"]
-    )
-    storage_options: dict[str, Any] = Field(
-        default={},
-        description="For the file system behind a URL. No keys: those belong into its own environment.",
-        examples=[{"endpoint_url": "http://minio:9000"}],
-    )
-    minimum_seconds: float = Field(
-        default=5.0, ge=0, description="Shorter recordings are rows without a call.", examples=[10]
-    )
-    settle_seconds: float = Field(
-        default=10.0, ge=0, description="What was modified more recently is left for later.", examples=[60]
-    )
-    channels: Channels = Field(
-        default="mix", description="'split' hears each channel on its own.", examples=["split"]
-    )
-    speakers: list[str] = Field(
-        default=[], description="Who is on the channels, from the left.", examples=[["agent", "customer"]]
-    )
-    encoding: EncodingName = Field(
-        default="opus", description="For recordings that no provider takes as they are.", examples=["flac"]
-    )
-    target_seconds: float = Field(
-        default=300.0, gt=0, description="About how long a chunk of audio is.", examples=[600]
-    )
-    hints: HintFields | None = Field(default=None, description="What a model should know before it listens.")
+    hints: Annotated[
+        HintFields | None, described("What a model should know before it listens.", [{"language": "de"}])
+    ] = None
 
     def source(self, project_root: Path) -> RecordingSource:
         """The value all stages are given, a path taken from the project's root. Raises ConfigurationError."""
-        given = self.model_dump(exclude_none=True)
-        return RecordingSource(**given | {"root": located(project_root, self.root)})
+        given: dict[str, Any] = self.model_dump(exclude_none=True)
+        given["root"] = located(project_root, self.root)
+        return RecordingSource(**given)
 
 
 class EnvReference(dg.Model):
@@ -101,27 +109,25 @@ def _key(variable: str, description: str) -> Any:
 class BudgetFields(dg.Model, dg.Resolvable):
     """What may be spent."""
 
-    usd_per_run: int | float | str | None = Field(
-        default=None, description="US dollars a run may spend.", examples=["2.50"]
+    usd_per_run: Annotated[int | float | str | None, described("US dollars a run may spend.", ["2.50"])] = (
+        None
     )
-    usd_per_day: int | float | str | None = Field(
-        default=None, description="US dollars all runs of a day may spend.", examples=["20"]
-    )
-    tokens_per_run: int | None = Field(
-        default=None, ge=0, description="Input and output tokens of a run.", examples=[1_000_000]
-    )
-    tokens_per_day: int | None = Field(
-        default=None, ge=0, description="Input and output tokens of a day.", examples=[10_000_000]
-    )
-    warn_at: float = Field(
-        default=0.8, gt=0, le=1, description="Share of a cap from which it is said.", examples=[0.5]
-    )
-    when_exceeded: Literal["downgrade", "stop"] = Field(
-        default="downgrade", description="Cheaper models first, or stop at once.", examples=["stop"]
-    )
-    allow_unknown_prices: bool = Field(
-        default=False, description="Ask models whose price is not known.", examples=[True]
-    )
+    usd_per_day: Annotated[
+        int | float | str | None, described("US dollars all runs of a day may spend.", ["20"])
+    ] = None
+    tokens_per_run: Annotated[
+        int | None, Field(ge=0), described("Input and output tokens of a run.", [1000000])
+    ] = None
+    tokens_per_day: Annotated[
+        int | None, Field(ge=0), described("Input and output tokens of a day.", [10000000])
+    ] = None
+    warn_at: Annotated[
+        float, Field(gt=0, le=1), described("Share of a cap from which it is said.", [0.5])
+    ] = 0.8
+    when_exceeded: Annotated[
+        Literal["downgrade", "stop"], described("Cheaper models first, or stop at once.", ["stop"])
+    ] = "downgrade"
+    allow_unknown_prices: Annotated[bool, described("Ask models whose price is not known.", [True])] = False
 
     def values(self) -> dict[str, Any]:
         """As the resource takes it. Dollars are text: a binary fraction is not the amount that was set."""
@@ -135,10 +141,6 @@ class LimitFields(Limits, dg.Resolvable):
 
 class RetryFields(RetryConfig, dg.Resolvable):
     """How often and how long a call is tried again."""
-
-
-def _as_in_the_resource(name: str, **more: Any) -> Any:
-    return Field(description=OpenAIResource.model_fields[name].description, **more)
 
 
 class OpenAIFields(dg.Model, dg.Resolvable):
@@ -162,23 +164,21 @@ class OpenAIFields(dg.Model, dg.Resolvable):
     anthropic_api_key: Annotated[
         dg.EnvVar, _key("ANTHROPIC_API_KEY", "The variable with Anthropic's key, for models named claude-….")
     ] = dg.EnvVar("ANTHROPIC_API_KEY")
-    transcription: list[str | dict[str, Any]] = _as_in_the_resource(
-        "transcription", default=list(DEFAULT_TRANSCRIPTION_CHAIN), examples=[["gpt-transcribe"]]
+    transcription: Annotated[
+        list[str | dict[str, Any]], as_in_the_resource("transcription", [["gpt-transcribe"]])
+    ] = list(DEFAULT_TRANSCRIPTION_CHAIN)
+    chat: Annotated[list[str | dict[str, Any]], as_in_the_resource("chat", [["gpt-6-luna", "cached"]])] = (
+        list(DEFAULT_CHAT_CHAIN)
     )
-    chat: list[str | dict[str, Any]] = _as_in_the_resource(
-        "chat", default=list(DEFAULT_CHAT_CHAIN), examples=[["gpt-6-luna", "cached"]]
-    )
-    limits: dict[str, LimitFields] = _as_in_the_resource(
-        "limits", default={}, examples=[{"gpt-6-luna": {"requests_per_minute": 5000}}]
-    )
-    budget: BudgetFields = Field(
-        default=BudgetFields(),
-        description="What may be spent.",
-        examples=[{"usd_per_day": "20", "when_exceeded": "stop"}],
-    )
-    retry: RetryFields = _as_in_the_resource("retry", default=RetryFields(), examples=[{"max_attempts": 8}])
-    max_concurrency: int = _as_in_the_resource("max_concurrency", default=256, ge=1, examples=[64])
-    headroom: float = _as_in_the_resource("headroom", default=0.0, ge=0, lt=1, examples=[0.1])
+    limits: Annotated[
+        dict[str, LimitFields], as_in_the_resource("limits", [{"gpt-6-luna": {"requests_per_minute": 5000}}])
+    ] = {}
+    budget: Annotated[
+        BudgetFields, described("What may be spent.", [{"usd_per_day": "20", "when_exceeded": "stop"}])
+    ] = BudgetFields()
+    retry: Annotated[RetryFields, as_in_the_resource("retry", [{"max_attempts": 8}])] = RetryFields()
+    max_concurrency: Annotated[int, Field(ge=1), as_in_the_resource("max_concurrency", [64])] = 256
+    headroom: Annotated[float, Field(ge=0, lt=1), as_in_the_resource("headroom", [0.1])] = 0.0
     state: Annotated[
         str,
         dg.Resolver(
@@ -208,18 +208,20 @@ class OpenAIFields(dg.Model, dg.Resolvable):
 class ExtractorFields(dg.Model, dg.Resolvable):
     """One way of reading transcripts: an asset and a table of its own."""
 
-    name: str = Field(description="Of the asset and the table.", examples=["complaints"])
-    output_model: str = Field(
-        description="The Pydantic model to fill, by its import path.",
-        examples=["my_project.models.Complaint"],
-    )
-    prompt: str = Field(
-        description="What to look for, or the name of a text file beside this YAML (….md or ….txt).",
-        examples=["List what the caller complains of.", "complaints.md"],
-    )
-    max_output_tokens: int | None = Field(
-        default=DEFAULT_MAX_OUTPUT_TOKENS, ge=1, description="The most tokens of an answer.", examples=[800]
-    )
+    name: Annotated[str, described("Of the asset and the table.", ["complaints"])]
+    output_model: Annotated[
+        str, described("The Pydantic model to fill, by its import path.", ["my_project.models.Complaint"])
+    ]
+    prompt: Annotated[
+        str,
+        described(
+            "What to look for, or the name of a text file beside this YAML (….md or ….txt).",
+            ["List what the caller complains of.", "complaints.md"],
+        ),
+    ]
+    max_output_tokens: Annotated[
+        int | None, Field(ge=1), described("The most tokens of an answer.", [800])
+    ] = DEFAULT_MAX_OUTPUT_TOKENS
 
     def extractor(self, folder: Path) -> Extractor:
         """The extractor; a prompt file is read from `folder`. Raises ConfigurationError."""
