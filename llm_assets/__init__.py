@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from llm_assets.orchestration.build import build_audio_insights
     from llm_assets.orchestration.component import AudioInsights
     from llm_assets.orchestration.io_manager import DuckDBFrameIOManager
+    from llm_assets.orchestration.report_asset import build_report_asset
     from llm_assets.orchestration.resource import OpenAIResource
     from llm_assets.recordings.source import Hints, RecordingSource
 
@@ -41,6 +42,7 @@ _HOMES = {
     "RecordingSource": "recordings.source",
     "TranscriptionRequest": "llm.requests",
     "build_audio_insights": "orchestration.build",
+    "build_report_asset": "orchestration.report_asset",
     "stop_on_sigterm": "llm.stopping",
 }
 
@@ -62,6 +64,7 @@ __all__ = [
     "RecordingSource",
     "TranscriptionRequest",
     "build_audio_insights",
+    "build_report_asset",
     "stop_on_sigterm",
 ]
 

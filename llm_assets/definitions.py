@@ -13,6 +13,7 @@ import dagster as dg
 from llm_assets.orchestration.build import build_audio_insights
 from llm_assets.orchestration.io_manager import DuckDBFrameIOManager
 from llm_assets.orchestration.partitions import daily_partitions
+from llm_assets.orchestration.report_asset import build_report_asset
 from llm_assets.orchestration.resource import OpenAIResource
 from llm_assets.orchestration.settings import Settings
 
@@ -27,8 +28,11 @@ def build_definitions(settings: Settings, openai: OpenAIResource | None = None) 
         # The assets of a run follow each other, so a process for each would only cost its start.
         executor=dg.in_process_executor,
     )
-    pipeline = build_audio_insights(settings.recordings, daily_partitions(settings))
-    return dg.Definitions.merge(pipeline, surroundings)
+    days = daily_partitions(settings)
+    pipeline = build_audio_insights(settings.recordings, days)
+    stages = [asset.key for asset in pipeline.assets or () if isinstance(asset, dg.AssetsDefinition)]
+    report = build_report_asset(settings.duckdb_path, days, stages)
+    return dg.Definitions.merge(pipeline, dg.Definitions(assets=[report]), surroundings)
 
 
 def build_resource(settings: Settings, **fields: Any) -> OpenAIResource:

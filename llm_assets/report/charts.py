@@ -30,8 +30,8 @@ from llm_assets.report.text import short
 
 HEIGHT = 240.0
 _ROW = 26.0
-_NAMES = 164.0
-_NAME_CHARACTERS = 20
+_NAMES = 184.0
+_NAME_CHARACTERS = 18
 _VALUES = 80.0
 _LEAST = 1.5  # what is not zero can be seen
 

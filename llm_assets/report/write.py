@@ -48,6 +48,11 @@ def make_report(database: str, month: Month, *, lock_timeout_seconds: float = LO
     return Report(month, rows, render(contents_of(month, rows), Path(database).name, datetime.now(UTC)))
 
 
+def report_folder(database: str) -> Path:
+    """Where pages go unless told otherwise: `reports`, beside the database."""
+    return Path(database).parent / "reports"
+
+
 def file_name(month: Month) -> str:
     return f"report-{month}.html"
 

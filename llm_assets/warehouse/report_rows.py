@@ -184,3 +184,7 @@ class MonthRows:
     model_days: tuple[ModelDay, ...]
     busiest: tuple[ModelMinute, ...]
     answers: tuple[Answers, ...]
+
+    @property
+    def has_rows(self) -> bool:
+        return bool(self.outcomes or self.models or self.answers)
