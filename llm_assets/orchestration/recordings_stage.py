@@ -16,7 +16,8 @@ from llm_assets.orchestration.partitions import partition_dates
 from llm_assets.orchestration.progress import ProgressReporter
 from llm_assets.orchestration.rows import frame_of, recording_row
 from llm_assets.orchestration.stage_result import report_day
-from llm_assets.recordings.find import FoundRecording, find_recordings
+from llm_assets.recordings.find import find_in_days
+from llm_assets.recordings.place import FoundRecording
 from llm_assets.recordings.read import read_recording
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import Recording
@@ -33,7 +34,8 @@ def read_recordings(
 ) -> dg.MaterializeResult[DataFrame]:
     """Find and probe the recordings of the run's days. Calls no model."""
     days = partition_dates(context.partition_keys)
-    found = [(day, each) for day in days for each in find_recordings(source, day)]
+    by_day = find_in_days(source, days)
+    found = [(day, each) for day in days for each in by_day[day]]
     if not found:
         context.log.info(
             f"There are no recordings for {_span(days)} in {source.place}: the partition is empty."

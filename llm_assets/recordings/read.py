@@ -11,8 +11,8 @@ from dataclasses import replace
 from datetime import date
 
 from llm_assets.errors import RecordingUnreadable
-from llm_assets.recordings.find import FoundRecording
-from llm_assets.recordings.place import read_bytes
+from llm_assets.recordings.any_place import read_bytes
+from llm_assets.recordings.place import FoundRecording
 from llm_assets.recordings.probe import probe
 from llm_assets.recordings.row import ID_DIGITS, listed_row
 from llm_assets.recordings.source import RecordingSource

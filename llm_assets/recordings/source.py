@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from llm_assets.errors import ConfigurationError
+from llm_assets.recordings.layout import layout_of
 
 FOLDER_PER_DAY = "{date:%Y-%m-%d}/**/*"
 
@@ -120,6 +121,12 @@ class RecordingSource(_Frozen):
     @classmethod
     def _as_text(cls, value: Any) -> Any:
         return str(value) if isinstance(value, Path) else value
+
+    @field_validator("pattern")
+    @classmethod
+    def _can_be_listed(cls, value: str) -> str:
+        layout_of(value)
+        return value
 
     @field_validator("timezone")
     @classmethod

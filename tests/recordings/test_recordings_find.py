@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, date, datetime
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from made_audio import put
-from upath import UPath
 
-from llm_assets.errors import MissingExtra, RecordingsUnavailable
+from llm_assets.errors import RecordingsUnavailable
 from llm_assets.recordings.find import EXTENSIONS, find_recordings
 from llm_assets.recordings.source import RecordingSource
 
@@ -18,7 +19,7 @@ DAY = date(2026, 3, 2)
 
 
 def paths(root: str | Path, day: date = DAY) -> list[str]:
-    return [found.path for found in find_recordings(RecordingSource(root=str(root)), day)]
+    return [found.path for found in find_recordings(RecordingSource(root=root), day)]
 
 
 def test_finds_the_day_in_path_order(tmp_path: Path) -> None:
@@ -78,14 +79,22 @@ def test_a_root_that_is_a_file_is_an_error(tmp_path: Path) -> None:
     """A file where a folder should be cannot be listed."""
     root = put(tmp_path, "recordings", b"x")
     with pytest.raises(RecordingsUnavailable):
-        find_recordings(RecordingSource(root=str(root)), DAY)
+        find_recordings(RecordingSource(root=root), DAY)
 
 
-@pytest.mark.skipif(find_spec("s3fs") is not None, reason="the extra for S3 is installed")
 def test_a_bucket_without_its_extra_says_what_to_install() -> None:
     """A URL whose file system is an extra of this package names the extra."""
-    with pytest.raises(MissingExtra, match=r"llm-assets\[s3\]"):
-        find_recordings(RecordingSource(root="s3://bucket/calls"), DAY)
+    code = """
+import sys
+sys.modules["s3fs"] = None
+from datetime import date
+from llm_assets.recordings.find import find_recordings
+from llm_assets.recordings.source import RecordingSource
+find_recordings(RecordingSource(root="s3://bucket/calls"), date(2026, 3, 2))
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "MissingExtra: reading recordings from s3://bucket/calls" in result.stderr
+    assert "pip install 'llm-assets[s3]'" in result.stderr
 
 
 def test_a_link_out_of_the_root_is_listed_for_its_row(tmp_path: Path) -> None:
@@ -131,13 +140,11 @@ def test_a_file_url_is_a_folder(tmp_path: Path) -> None:
 
 def test_any_fsspec_url_is_listed_the_same_way() -> None:
     """In a bucket the layout, the rules for hidden files and the relative paths are the same."""
-    root = UPath("memory://test-find/calls")
+    root, memory = "memory://test-find/calls", MemoryFileSystem()
     for path in ("2026-03-02/b.mp3", "2026-03-02/a/c d.ogg", "2026-03-02/.h.mp3", "2026-03-03/d.mp3"):
-        target = root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(b"123")
-    found = find_recordings(RecordingSource(root=str(root)), DAY)
+        memory.pipe_file(f"{root}/{path}", b"123")
+    found = find_recordings(RecordingSource(root=root), DAY)
     assert [each.path for each in found] == ["2026-03-02/a/c d.ogg", "2026-03-02/b.mp3"]
     assert found[0].size_bytes == 3
     assert found[0].modified_at is not None
-    assert find_recordings(RecordingSource(root=str(root)), date(2026, 3, 9)) == []
+    assert find_recordings(RecordingSource(root=root), date(2026, 3, 9)) == []

@@ -1,0 +1,50 @@
+"""One clear error for a place that does not answer, without what nobody may read.
+
+Every file system raises errors of its own kinds, so they are put into our words here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from llm_assets.errors import RecordingsUnavailable
+from llm_assets.recordings.source import RecordingSource
+
+VARIABLE = "LLM_ASSETS_RECORDINGS"
+_SECRET = re.compile(r"key|secret|token|pass|credential|signature|sas|connection_string", re.IGNORECASE)
+_SHORTEST_SECRET = 4
+
+
+def unavailable(source: RecordingSource, reason: str) -> RecordingsUnavailable:
+    """The recordings of the source cannot be listed."""
+    return RecordingsUnavailable(
+        f"The recordings at {source.place} cannot be listed: {without_secrets(reason, source)}. "
+        f"Check that place, the credentials for it, and {VARIABLE}."
+    )
+
+
+def silent(source: RecordingSource, reason: str) -> RecordingsUnavailable:
+    """The place was listed, and then stopped answering: another run may do better."""
+    return RecordingsUnavailable(
+        f"The recordings at {source.place} can no longer be read: {without_secrets(reason, source)}. "
+        "Nothing is lost: run again when that place answers."
+    )
+
+
+def without_secrets(text: str, source: RecordingSource) -> str:
+    """The text without what the source holds of passwords and keys."""
+    password = source.root.partition("://")[2].rpartition("@")[0].partition(":")[2]
+    for secret in [password, *_secrets(source.storage_options)]:
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "…")
+    return text
+
+
+def _secrets(options: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            yield from _secrets(cast("Mapping[str, Any]", value))
+        elif isinstance(value, str) and _SECRET.search(name):
+            yield value
