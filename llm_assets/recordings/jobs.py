@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from llm_assets.recordings.find import FoundRecording
 from llm_assets.recordings.limits import ChunkLimits
+from llm_assets.recordings.place import FoundRecording
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import AudioChunk, Recording
 

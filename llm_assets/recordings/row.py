@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import date
 
-from llm_assets.recordings.find import FoundRecording
+from llm_assets.recordings.place import FoundRecording
 from llm_assets.records import Recording
 
 ID_DIGITS = 20

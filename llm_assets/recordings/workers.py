@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from llm_assets.errors import ConfigurationError, RecordingUnreadable
-from llm_assets.recordings.find import FoundRecording
 from llm_assets.recordings.jobs import HalveJob, PrepareJob, ReadJob
 from llm_assets.recordings.limits import ChunkLimits
+from llm_assets.recordings.place import FoundRecording
 from llm_assets.recordings.row import listed_row
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.recordings.worker_messages import Job
