@@ -73,6 +73,9 @@ class RecordingFields(dg.Model, dg.Resolvable):
     target_seconds: Annotated[float, Field(gt=0), described("About how long a chunk of audio is.", [600])] = (
         300.0
     )
+    continue_prompt: Annotated[
+        bool, described("Each chunk is told how the one before ended, for whisper; one by one.", [True])
+    ] = False
     hints: Annotated[
         HintFields | None, described("What a model should know before it listens.", [{"language": "de"}])
     ] = None
