@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import PurePosixPath
 
 from llm_assets.recordings.any_place import open_place
-from llm_assets.recordings.layout import Layout, Plan, head, is_plain, layout_of, name_matches
+from llm_assets.recordings.layout import head, is_plain, name_matches
 from llm_assets.recordings.outage import unavailable
 from llm_assets.recordings.pattern import Segment
 from llm_assets.recordings.place import FoundRecording, Place
@@ -45,27 +45,29 @@ def find_in_days(source: RecordingSource, days: Iterable[date]) -> dict[date, li
 
 def listed_in_days(source: RecordingSource, days: Iterable[date]) -> Iterator[tuple[date, FoundRecording]]:
     """All files of the days as they are listed, also those that are no recordings. Raises as above."""
-    layout, place, wanted = layout_of(source.pattern), open_place(source), frozenset(days)
+    wanted = frozenset(days)
     is_empty = True
-    for plan in dict.fromkeys(layout.plan(day) for day in sorted(wanted)):
-        for found in _listed(place, plan):
-            day = _day_of(found, layout, source)
-            if day is not None and day in wanted:
-                is_empty = False
-                yield day, found
-    if is_empty and not place.exists():
+    for found in files_of_days(source, wanted):
+        day = _day_of(found, source)
+        if day is not None and day in wanted:
+            is_empty = False
+            yield day, found
+    if is_empty and not open_place(source).exists():
         raise unavailable(source, "it does not exist")
+
+
+def files_of_days(source: RecordingSource, days: Iterable[date]) -> Iterator[FoundRecording]:
+    """All files that have to be listed for the days, whatever they are and of whichever day."""
+    place = open_place(source)
+    for plan in dict.fromkeys(source.layout.plan(day) for day in sorted(days)):
+        for folder in _folders(place, plan.folders, ""):
+            yield from place.files(folder + plan.head, plan.is_deep)
 
 
 def is_recording(source: RecordingSource, found: FoundRecording) -> bool:
     """By its name. A pattern that says how names end is taken at its word."""
     suffix = PurePosixPath(found.file_name).suffix.lower()
-    return found.is_astray or suffix in EXTENSIONS or layout_of(source.pattern).names_its_extension
-
-
-def _listed(place: Place, plan: Plan) -> Iterator[FoundRecording]:
-    for folder in _folders(place, plan.folders, ""):
-        yield from place.files(folder + plan.head, plan.is_deep)
+    return found.is_astray or suffix in EXTENSIONS or source.layout.names_its_extension
 
 
 def _folders(place: Place, segments: Sequence[Segment], above: str) -> Iterator[str]:
@@ -80,11 +82,11 @@ def _folders(place: Place, segments: Sequence[Segment], above: str) -> Iterator[
             yield from _folders(place, rest, f"{above}{name}/")
 
 
-def _day_of(found: FoundRecording, layout: Layout, source: RecordingSource) -> date | None:
+def _day_of(found: FoundRecording, source: RecordingSource) -> date | None:
     """None if the file is not in the layout."""
-    if layout.has_date:
-        return layout.day_of(found.path)
-    if not layout.has_place_for(found.path):
+    if source.layout.has_date:
+        return source.layout.day_of(found.path)
+    if not source.layout.has_place_for(found.path):
         return None
     if found.modified_at is None:
         raise unavailable(

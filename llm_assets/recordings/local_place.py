@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,6 +44,9 @@ class LocalPlace:
                 yield _listed(file, self._root, is_astray)
         except OSError as error:
             raise unavailable(self._source, str(error)) from error
+
+    def present(self, paths: Sequence[str]) -> list[str]:
+        return [path for path in paths if (self._root / path).is_file()]
 
     @contextmanager
     def fetched(self, path: str) -> Generator[Path]:

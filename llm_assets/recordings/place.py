@@ -5,7 +5,7 @@ Paths are relative to the root, with forward slashes: rows do not carry a machin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -51,6 +51,10 @@ class Place(Protocol):
 
     def files(self, prefix: str, is_deep: bool) -> Iterator[FoundRecording]:
         """The files, those in folders below too if `is_deep`."""
+        ...
+
+    def present(self, paths: Sequence[str]) -> list[str]:
+        """Those of the files that are there. They begin alike, as the name of one recording does."""
         ...
 
     def fetched(self, path: str) -> AbstractContextManager[Path]:

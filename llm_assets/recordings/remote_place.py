@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -46,6 +46,12 @@ class RemotePlace:
                 yield FoundRecording(path, name, size_bytes, modified_at(facts), version_of(facts))
             elif is_deep:
                 yield from self.files(f"{path}/", is_deep)
+
+    def present(self, paths: Sequence[str]) -> list[str]:
+        try:
+            return [path for path in paths if self._fs.exists(self._full(path))]
+        except Exception as error:
+            raise silent(self._source, said(error)) from None
 
     @contextmanager
     def fetched(self, path: str) -> Generator[Path]:

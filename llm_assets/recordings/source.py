@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from llm_assets.errors import ConfigurationError
-from llm_assets.recordings.layout import layout_of
+from llm_assets.recordings.layout import Layout, layout_of
 
 FOLDER_PER_DAY = "{date:%Y-%m-%d}/**/*"
 
@@ -75,8 +75,9 @@ class RecordingSource(_Frozen):
     `channels`: `mix` hears all channels together, `split` each on its own, with `speakers` as the names
     of who is on them, from the left. Recordings that a provider does not take as they are become
     `encoding`, in chunks of about `target_seconds`. `hints` hold for every recording, unless one has its
-    own beside it. With `continue_prompt` the end of each chunk's text goes with the next chunk, as whisper
-    likes it; a recording's chunks then go one after the other.
+    own in a file beside it, for which is looked while `sidecars` is true. With `continue_prompt` the end of
+    each chunk's text goes with the next chunk, as whisper likes it; a recording's chunks then go one after
+    the other.
     """
 
     root: str = Field(min_length=1)
@@ -90,6 +91,7 @@ class RecordingSource(_Frozen):
     encoding: EncodingName = "opus"
     target_seconds: float = Field(default=300.0, gt=0, allow_inf_nan=False)
     hints: Hints = Hints()
+    sidecars: bool = True
     continue_prompt: bool = False
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
@@ -108,6 +110,10 @@ class RecordingSource(_Frozen):
         if "://" not in self.root or "@" not in parts.netloc:
             return self.root
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+    @property
+    def layout(self) -> Layout:
+        return layout_of(self.pattern)
 
     @property
     def zone(self) -> ZoneInfo:
