@@ -6,6 +6,7 @@ The project in this repository and the component `AudioInsights` are plain users
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -13,8 +14,10 @@ import dagster as dg
 from llm_assets.errors import ConfigurationError
 from llm_assets.insights.prompts import Extractor, call_insights_extractor
 from llm_assets.orchestration.assets import insights_asset, recordings_asset, transcripts_asset
+from llm_assets.orchestration.fingerprint import day_fingerprint
 from llm_assets.orchestration.jobs import JOB_NAME, daily_job
-from llm_assets.orchestration.schedule import daily_schedule
+from llm_assets.orchestration.schedule import EVERY_MORNING, DailyRhythm, daily_schedule
+from llm_assets.orchestration.sensor import LATEST_DAYS, LateRecordings, late_recordings_sensor
 from llm_assets.orchestration.stage_asset import (
     DAYS_PER_BACKFILL_RUN,
     Surroundings,
@@ -33,9 +36,11 @@ def build_audio_insights(
     days_per_backfill_run: int = DAYS_PER_BACKFILL_RUN,
     openai_key: str = "openai",
     io_manager_key: str = "io_manager",
+    schedule: DailyRhythm = EVERY_MORNING,
+    late_recordings: LateRecordings = LATEST_DAYS,
     translation: Translation | None = None,
 ) -> dg.Definitions:
-    """Assets `recordings`, `transcripts` and one for each extractor, with checks, a job and a schedule.
+    """Assets `recordings`, `transcripts` and one per extractor; checks, a job, a schedule and a sensor.
 
     They need two resources, which are the project's to give (`dg.Definitions.merge`): an OpenAIResource
     under `openai_key`, and an IO manager that keeps data frames under `io_manager_key`. Several instances
@@ -57,8 +62,18 @@ def build_audio_insights(
     found = recordings_asset(source, surroundings)
     said = transcripts_asset(source, found.key, surroundings)
     assets = [found, said, *(insights_asset(each, said.key, surroundings) for each in wanted)]
+    keys = [asset.key for asset in assets]
     job = daily_job(surroundings.name(JOB_NAME), assets)
-    return dg.Definitions(assets=assets, jobs=[job], schedules=[daily_schedule(job)])
+    daily = daily_schedule(job, partitions, keys, schedule, days_per_backfill_run)
+    late = late_recordings_sensor(
+        surroundings.name("late_recordings"),
+        job,
+        partitions,
+        found.key,
+        partial(day_fingerprint, source),
+        late_recordings,
+    )
+    return dg.Definitions(assets=assets, jobs=[job], schedules=[daily], sensors=[late])
 
 
 def _require_different_names(extractors: Sequence[Extractor]) -> None:

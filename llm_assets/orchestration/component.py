@@ -19,8 +19,10 @@ from llm_assets.insights.prompts import Extractor
 from llm_assets.orchestration.build import build_audio_insights
 from llm_assets.orchestration.component_fields import (
     ExtractorFields,
+    LateFields,
     OpenAIFields,
     RecordingFields,
+    ScheduleFields,
     described,
     located,
 )
@@ -148,6 +150,12 @@ class AudioInsights(dg.Component, dg.Model, dg.Resolvable):
         Field(ge=1),
         described("Days of a backfill that share a run. 1 for IO managers that know no ranges.", [1]),
     ] = DAYS_PER_BACKFILL_RUN
+    schedule: Annotated[ScheduleFields, described("When the daily run comes.", [{"hour": 5}])] = (
+        ScheduleFields()
+    )
+    late_recordings: Annotated[
+        LateFields, described("Which days are looked at for recordings that came late.", [{"days": 30}])
+    ] = LateFields()
     translation: Annotated[
         TranslationFn[dg.AssetSpec] | None,
         # Attributes of every asset: key_prefix, group_name, owners, tags and what else Dagster knows.
@@ -181,6 +189,8 @@ class AudioInsights(dg.Component, dg.Model, dg.Resolvable):
             days_per_backfill_run=self.days_per_backfill_run,
             openai_key=self.openai_key or self._name("openai"),
             io_manager_key=self.io_manager_key or self._name("io_manager"),
+            schedule=self.schedule.rhythm(),
+            late_recordings=self.late_recordings.late(),
             translation=self.get_asset_spec,
         )
         return dg.Definitions.merge(pipeline, dg.Definitions(resources=own))

@@ -17,6 +17,8 @@ from llm_assets.errors import ConfigurationError
 from llm_assets.insights.prompts import DEFAULT_MAX_OUTPUT_TOKENS, Extractor
 from llm_assets.llm.models import Limits, RetryConfig
 from llm_assets.orchestration.resource import OpenAIResource
+from llm_assets.orchestration.schedule import DailyRhythm
+from llm_assets.orchestration.sensor import LateRecordings
 from llm_assets.orchestration.settings import DEFAULT_CHAT_CHAIN, DEFAULT_TRANSCRIPTION_CHAIN
 from llm_assets.recordings.source import FOLDER_PER_DAY, Channels, EncodingName, RecordingSource
 
@@ -234,6 +236,28 @@ class ExtractorFields(dg.Model, dg.Resolvable):
             prompt=_prompt(self.prompt, folder),
             max_output_tokens=self.max_output_tokens,
         )
+
+
+class ScheduleFields(dg.Model, dg.Resolvable):
+    """When the daily run comes. The schedule is stopped until somebody starts it."""
+
+    hour: Annotated[int, Field(ge=0, le=23), described("Hour of the day, in the time zone.", [5])] = 3
+    catch_up_days: Annotated[
+        int, Field(ge=0), described("How many days before yesterday are made up for if missing.", [30])
+    ] = 7
+
+    def rhythm(self) -> DailyRhythm:
+        return DailyRhythm(hour=self.hour, catch_up_days=self.catch_up_days)
+
+
+class LateFields(dg.Model, dg.Resolvable):
+    """Which days the sensor looks at. The sensor is stopped until somebody starts it."""
+
+    days: Annotated[int, Field(ge=1), described("The latest days that are looked at.", [30])] = 14
+    every_seconds: Annotated[int, Field(ge=1), described("How long between two looks.", [3600])] = 600
+
+    def late(self) -> LateRecordings:
+        return LateRecordings(days=self.days, every_seconds=self.every_seconds)
 
 
 def located(project_root: Path, place: str) -> str:

@@ -20,6 +20,8 @@ from llm_assets.records import RowStatus
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+DAY_FINGERPRINT = "recordings_fingerprint"
+
 PREVIEW_ROWS = 5
 PREVIEW_CHARACTERS = 100
 WAITS = ("limit", "budget", "retry", "concurrency", "cool_down", "same_request")

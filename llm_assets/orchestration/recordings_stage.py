@@ -12,6 +12,8 @@ import dagster as dg
 from llm_assets.llm.stream import stream
 from llm_assets.orchestration.checks import check_usable_rows
 from llm_assets.orchestration.event_loop import run_coroutine
+from llm_assets.orchestration.fingerprint import fingerprint_of
+from llm_assets.orchestration.metadata import DAY_FINGERPRINT
 from llm_assets.orchestration.partitions import partition_dates
 from llm_assets.orchestration.progress import ProgressReporter
 from llm_assets.orchestration.rows import frame_of, recording_row
@@ -43,7 +45,10 @@ def read_recordings(
     recordings = run_coroutine(_read_all(context, source, found)) if found else []
     frame = frame_of(RECORDINGS, [recording_row(recording) for recording in recordings])
     for day in days:
-        report_day(context, day, frame, {"recordings_root": dg.MetadataValue.path(source.place)})
+        # What the sensor for late recordings compares with; of the listing that the rows are of.
+        listed = fingerprint_of(each for its_day, each in found if its_day == day)
+        more = {"recordings_root": dg.MetadataValue.path(source.place), DAY_FINGERPRINT: listed}
+        report_day(context, day, frame, more)
     return dg.MaterializeResult(value=frame, check_results=[check_usable_rows(frame)])
 
 
