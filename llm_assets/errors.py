@@ -38,6 +38,9 @@ from __future__ import annotations
 NOT_SENT = "not_sent"
 """The code of a ConnectionFailed that came before anything was sent, so nothing can have been billed."""
 
+TOO_MUCH_SENT = "answer_too_large"
+"""The code of a ConnectionFailed whose answer was larger than any answer is: it was not read to its end."""
+
 
 class LLMAssetsError(Exception):
     """Root of all errors of this package."""

@@ -251,6 +251,11 @@ async def _get_leave_and_money(services: Services, call: Call) -> tuple[Grant, R
             return grant, reservation
         _leave_unsent(services, call, grant)
         started = clock.now()
+        if started > call.tally.give_up_at:
+            raise RateLimited(
+                f"calls on their way hold the rest of the budget, and {call.link.model.model} could not be "
+                "asked within the call's deadline"
+            )
         await budget.wait_for_returns()
         _waited(services, call.tally, "budget", clock.now() - started)
         budget.warn_waiting(call.tally.wait_seconds)
@@ -284,7 +289,13 @@ async def _get_leave(services: Services, call: Call) -> Grant:
     window = services.window(link)
     entered = clock.now()
     if not window.enter_now():
-        await window.enter()
+        try:
+            async with asyncio.timeout(max(tally.give_up_at - entered, 0.0)):
+                await window.enter()
+        except TimeoutError:
+            raise RateLimited(
+                f"{link.model.model} had no place for another call within the call's deadline"
+            ) from None
         _waited(services, tally, "concurrency", clock.now() - entered)
         entered = clock.now()
     try:

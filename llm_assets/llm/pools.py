@@ -42,6 +42,8 @@ _KINDS: tuple[Kind, ...] = ("requests", "tokens")
 _TURN_GRACE_SECONDS = 0.5
 # How soon to look again when only somebody else's answer can tell more.
 _PEEK_SECONDS = 0.1
+# Nobody waits longer than this for an answer that may never come: another request finds out as well.
+_PROBE_AGAIN_SECONDS = 5.0
 _FAILURES_TO_COOL_DOWN = 5
 # Clocks are corrected by less than this all the time.
 _CLOCK_JUMP_SECONDS = 5.0
@@ -156,6 +158,7 @@ def _follow_the_clock(state: State, buckets: dict[str, Bucket], now: float) -> N
     for bucket in buckets.values():
         move_in_time(bucket, -back)
     state["pause"] = state.get("pause", 0.0) - back
+    state["granted"] = state.get("granted", now) - back
     state["cool"] = [state.get("cool", (0.0, ""))[0] - back, state.get("cool", (0.0, ""))[1]]
     for entry in state.get("flight", {}).values():
         entry[0] -= back
@@ -330,15 +333,17 @@ def _start(
             if side.amount(want) > side.bucket.capacity and _is_certain(side.bucket):
                 oversize = (side.name, side.amount(want), side.bucket.capacity)
                 return Turn(grants=grants, oversize=oversize, wait_seconds=0.0)
-        wait, cause = _wait_for(state, sides, want, ahead, on_the_wire, now)
+        probe_in = state.get("granted", now) + _PROBE_AGAIN_SECONDS - now if on_the_wire else 0.0
+        wait, cause = _wait_for(state, sides, want, ahead, probe_in, now)
         if wait > 0:
             wait = max(wait, _LEAST_WAIT_SECONDS)
             _stand_in_line(state, client, want, now + wait)
             return Turn(grants=grants, wait_seconds=wait, cause=cause)
         if queue.pop(client.id, None):
             ahead = _ahead_of(queue, client)
-        grants.append(_grant(sides, want, on_the_wire, now))
+        grants.append(_grant(sides, want, probe_in <= 0, now))
         on_the_wire = True
+        state["granted"] = now
     if not wanted:
         queue.pop(client.id, None)
     return Turn(grants=grants)
@@ -379,14 +384,18 @@ def _stand_in_line(state: State, client: Client, want: Want, ready_at: float) ->
 
 
 def _wait_for(
-    state: State, sides: list[_Side], want: Want, ahead: Want | None, on_the_wire: bool, now: float
+    state: State, sides: list[_Side], want: Want, ahead: Want | None, probe_in: float, now: float
 ) -> tuple[float, str]:
-    """How long `want` has to wait behind those ahead, and for what. Zero or less: not at all."""
+    """How long `want` has to wait behind those ahead, and for what. Zero or less: not at all.
+
+    `probe_in` is how long until it may go to find out what is unknown.
+    """
     pause = state.get("pause", 0.0) - now
     if pause > 0:
         return pause, "retry_after"
     unknown = not sides and not state.get("seen")
-    if ahead is None and not on_the_wire and (unknown or _can_find_out(sides, want)):
+    finds_out = ahead is None and (unknown or _can_find_out(sides, want))
+    if finds_out and probe_in <= 0:
         return 0.0, ""  # the probe that finds out
     if unknown:
         return _PEEK_SECONDS, "first_answer"
@@ -399,7 +408,7 @@ def _wait_for(
                 longest, cause = wait, side.name
     if longest <= 0 and ahead is not None:
         return _PEEK_SECONDS / 10, "others_first"
-    return longest, cause
+    return (min(longest, probe_in) if finds_out else longest), cause
 
 
 def _is_certain(bucket: Bucket) -> bool:
@@ -415,11 +424,11 @@ def _can_find_out(sides: list[_Side], want: Want) -> bool:
     )
 
 
-def _grant(sides: list[_Side], want: Want, on_the_wire: bool, now: float) -> Grant:
+def _grant(sides: list[_Side], want: Want, may_probe: bool, now: float) -> Grant:
     sent: dict[str, Sent] = {}
     for side in sides:
         amount, bucket = side.amount(want), side.bucket
-        if not on_the_wire:
+        if may_probe:
             open_for_probe(bucket, amount)
         sent[side.name] = take(bucket, amount, now)
     return Grant(want, sent, now)

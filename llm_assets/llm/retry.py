@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from llm_assets.errors import NOT_SENT, CallFailed, ConnectionFailed, Overloaded, RateLimited, ServerFailed
+from llm_assets.errors import (
+    NOT_SENT,
+    TOO_MUCH_SENT,
+    CallFailed,
+    ConnectionFailed,
+    Overloaded,
+    RateLimited,
+    ServerFailed,
+)
 from llm_assets.llm.models import RetryConfig
 
 _MENDABLE = (RateLimited, Overloaded, ServerFailed, ConnectionFailed)
@@ -10,7 +18,7 @@ _MENDABLE = (RateLimited, Overloaded, ServerFailed, ConnectionFailed)
 
 def is_mendable(error: BaseException) -> bool:
     """Whether waiting can mend it. A refused key, an empty account or a bad request stays what it is."""
-    return isinstance(error, _MENDABLE)
+    return isinstance(error, _MENDABLE) and error.code != TOO_MUCH_SENT
 
 
 def may_have_been_billed(error: BaseException) -> bool:

@@ -20,11 +20,13 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
-from llm_assets.errors import NOT_SENT, ConnectionFailed
+from llm_assets.errors import NOT_SENT, TOO_MUCH_SENT, ConnectionFailed
 
 # Past this size aiohttp warns that plain bytes keep the event loop busy; a stream it sends in pieces.
 _LARGEST_PLAIN_BODY_BYTES = 2**20
 _DNS_CACHE_SECONDS = 60
+# Far more than any answer has. What is larger never ends, or is none.
+_LARGEST_ANSWER_BYTES = 64 * 2**20
 _BEFORE_SENDING = (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL)
 
 
@@ -137,7 +139,11 @@ class Transport:
                 allow_redirects=False,
                 proxy=proxy,
             ) as response:
-                return HttpResponse(response.status, response.headers, await response.read())
+                return HttpResponse(response.status, response.headers, await _body(response))
+        except _TooLarge:
+            most = f"{_LARGEST_ANSWER_BYTES // 2**20} MiB"
+            what = f"the answer is larger than {most} and was not read to its end"
+            raise ConnectionFailed(f"{_where(request)}: {what}", code=TOO_MUCH_SENT) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a redirect to nowhere
             raise self._failure(request, error) from _harmless(error)
 
@@ -150,10 +156,8 @@ class Transport:
         return proxy
 
     def _failure(self, request: HttpRequest, error: Exception) -> ConnectionFailed:
-        parts = urlsplit(request.url)
-        where = f"{request.method} {parts.netloc.rpartition('@')[2]}{parts.path}"
         code = NOT_SENT if isinstance(error, _BEFORE_SENDING) else None
-        return ConnectionFailed(f"{where}: {self._reason(error)}", code=code)
+        return ConnectionFailed(f"{_where(request)}: {self._reason(error)}", code=code)
 
     def _reason(self, error: Exception) -> str:
         match error:
@@ -179,6 +183,32 @@ class Transport:
                 return "this is no valid address"
             case _:
                 return f"the connection failed ({type(error).__name__})"
+
+
+class _TooLarge(Exception):
+    """The body of an answer has no end."""
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """All of it, as long as that is bounded: a packed body may be much larger than its length says."""
+    length = response.content_length
+    if length is not None and "Content-Encoding" not in response.headers:
+        if length > _LARGEST_ANSWER_BYTES:
+            raise _TooLarge
+        return await response.read()
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in response.content.iter_any():
+        size += len(piece)
+        if size > _LARGEST_ANSWER_BYTES:
+            raise _TooLarge
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _where(request: HttpRequest) -> str:
+    parts = urlsplit(request.url)
+    return f"{request.method} {parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _plain_reason(error: OSError) -> str:

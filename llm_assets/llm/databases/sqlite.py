@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import time
@@ -34,6 +35,7 @@ CREATE TABLE IF NOT EXISTS intents (
 CREATE TABLE IF NOT EXISTS clients (owner TEXT PRIMARY KEY, alive_until REAL NOT NULL) WITHOUT ROWID;
 """
 _VERSION = 1
+_LOG = logging.getLogger(__name__)
 _PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
 _NOTHING: Mapping[str, Any] = {}
 
@@ -51,6 +53,7 @@ class SqliteDatabase:
         self._connection: sqlite3.Connection | None = None
         self._synchronous = ""
         self._alive: BaseFileLock | None = None
+        self._identity: tuple[int, int] | None = None
 
     def is_passing(self, error: Exception) -> bool:
         code = getattr(error, "sqlite_errorcode", None)
@@ -65,23 +68,64 @@ class SqliteDatabase:
         Raises OutOfReach while another process holds it.
         """
         try:
-            if self._path != ":memory:":
-                Path(self._path).parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(
-                self._path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
-            )
-            problem = _problem(connection)
-            if problem is not None:
-                connection.close()
-                raise StateUnavailable(f"{self.name} {problem}")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_SCHEMA)
+            self._connection = self._connected()
         except (sqlite3.Error, OSError) as error:
             kind = OutOfReach if self.is_passing(error) else StateUnavailable
             raise kind(f"{self.name} cannot be opened: {error}") from error
-        self._connection = connection
+        self._identity = self._found()
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._path != ":memory:":
+            Path(self._path).parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(
+            self._path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
+        )
+        try:
+            problem = _problem(connection)
+            if problem is not None:
+                raise StateUnavailable(f"{self.name} {problem}")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(_SCHEMA)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _found(self) -> tuple[int, int] | None:
+        """Which file lies under the name now."""
+        if self._path == ":memory:":
+            return None
+        try:
+            status = os.stat(self._path)
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _follow_the_file(self) -> None:
+        """A file that was deleted under our hands takes everything and keeps nothing.
+
+        What this process still sees of it goes into the file that lies there now, made anew if need be.
+        """
+        if self._found() == self._identity:
+            return
+        lost, self._synchronous = self._connection, ""
+        assert lost is not None
+        if self._found() is None:  # the log of the lost file must not pass for that of the new one
+            for ending in ("-wal", "-shm"):
+                Path(f"{self._path}{ending}").unlink(missing_ok=True)
+        self.open()
+        _LOG.warning(
+            "%s was deleted or replaced while it was in use; what this process has seen of it is written "
+            "again. Delete it only while nothing runs.",
+            self.name,
+        )
+        assert self._connection is not None
+        _copy(lost, self._connection)
+        lost.close()
 
     def close(self) -> None:
+        if self._connection is not None:
+            self._follow_the_file()
         if self._alive is not None:
             self._alive.release()
             Path(self._alive.lock_file).unlink(missing_ok=True)
@@ -92,6 +136,7 @@ class SqliteDatabase:
 
     @contextmanager
     def transaction(self, *, durable: bool) -> Generator[SqliteDatabase]:
+        self._follow_the_file()
         connection = self._connection
         assert connection is not None
         synchronous = "FULL" if durable else "NORMAL"
@@ -137,6 +182,32 @@ class SqliteDatabase:
 
     def now(self) -> float:
         return time.time()
+
+
+def _copy(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """What the target does not have yet."""
+    target.execute("BEGIN IMMEDIATE")
+    try:
+        for table, columns in _TABLES.items():
+            rows = source.execute(f"SELECT {columns} FROM {table}")  # noqa: S608 - names of ours
+            places = ", ".join("?" * (columns.count(",") + 1))
+            target.executemany(
+                f"INSERT INTO {table} ({columns}) VALUES ({places}) ON CONFLICT DO NOTHING",  # noqa: S608
+                rows,
+            )
+        target.execute("COMMIT")
+    except BaseException:
+        if target.in_transaction:
+            target.rollback()
+        raise
+
+
+_TABLES = {
+    "answers": "key, subject, endpoint, provider, model, run_id, cost_usd, entry, created_at, hits",
+    "intents": "key, owner, endpoint, provider, model, run_id, started_at",
+    "clients": "owner, alive_until",
+    "quota": "key, value",
+}
 
 
 def _problem(connection: sqlite3.Connection) -> str | None:
