@@ -11,14 +11,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from llm_assets.errors import ConfigurationError
 from llm_assets.insights.call_insights import CallInsights
 from llm_assets.insights.schema import OutputForm, output_form
+from llm_assets.llm.models import CACHED, ClientConfig, ModelConfig
 from llm_assets.llm.requests import Message, OutputSchema
 from llm_assets.records import Segment, Transcript
 
@@ -38,8 +41,19 @@ Rules:
   still only something that somebody said.
 - Answer with one JSON object that fits the schema, and nothing else."""
 
+_PART = "Transcript, a part of a longer call"
+_MERGE = """\
+The transcript of this call was too long to be read at once, so it was read in parts. Below are the answers
+for the parts, one a line, in the order of the call. Answer for the whole call as if you had read all of it:
+say once what was said twice, judge by the whole and not by one part, and copy quotes and segment numbers
+exactly as they are.
+
+Answers for the parts:
+"""
+
 # Some ten times a usual answer, so that the bound a budget reserves stays near what calls cost.
 DEFAULT_MAX_OUTPUT_TOKENS = 4_000
+DEFAULT_REPAIRS, MOST_REPAIRS = 2, 5
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -49,13 +63,18 @@ class Extractor:
     """One way of reading transcripts: the instructions and the output model to fill.
 
     `name` is also the name of its table and asset. `max_output_tokens` caps one answer, None leaves it to
-    the model. Raises ConfigurationError (OutputModelError for the model) when built, not when first used.
+    the model. `chain` are the models to ask, as in the resource's `chat`, None for those of the resource.
+    `repairs` is how often a model is asked again with what was wrong with its answer.
+
+    Raises ConfigurationError (OutputModelError for the model) when built, not when first used.
     """
 
     name: str
     output_model: type[BaseModel]
     prompt: str
     max_output_tokens: int | None = DEFAULT_MAX_OUTPUT_TOKENS
+    chain: Sequence[Any] | None = field(default=None, hash=False)
+    repairs: int = DEFAULT_REPAIRS
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -65,7 +84,12 @@ class Extractor:
             )
         if not self.prompt.strip():
             raise ConfigurationError(f"the extractor {self.name!r} has an empty prompt: say what to look for")
-        _ = self.schema
+        if not 0 <= self.repairs <= MOST_REPAIRS:
+            raise ConfigurationError(
+                f"the extractor {self.name!r} has repairs={self.repairs}: it is a number from 0 to "
+                f"{MOST_REPAIRS}"
+            )
+        _ = self.schema, self.code_version
 
     @cached_property
     def form(self) -> OutputForm:
@@ -83,15 +107,47 @@ class Extractor:
         content = json.dumps([self.instructions, self.schema.schema], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
+    @cached_property
+    def code_version(self) -> str:
+        """The prompt's version, and that of the chain where the extractor has its own."""
+        if self.chain is None:
+            return self.prompt_version
+        named = [
+            entry if isinstance(entry, str) else _shape(entry) for entry in _entries(self.name, self.chain)
+        ]
+        return f"{self.prompt_version}-{hashlib.sha256(json.dumps(named).encode()).hexdigest()[:6]}"
+
     @property
     def instructions(self) -> str:
         """The system message."""
         return f"{self.prompt.strip()}\n\n{_RULES}"
 
-    def messages(self, transcript: Transcript) -> tuple[Message, ...]:
-        """The conversation that asks about one transcript."""
+    def messages(self, transcript: Transcript, *, is_part: bool = False) -> tuple[Message, ...]:
+        """The conversation that asks about one transcript, or a part of one."""
         lines = "\n".join(transcript_lines(transcript))
-        return Message("system", self.instructions), Message("user", f"Transcript:\n{lines}")
+        heading = _PART if is_part else "Transcript"
+        return Message("system", self.instructions), Message("user", f"{heading}:\n{lines}")
+
+    def merge_messages(self, answers: Sequence[str]) -> tuple[Message, ...]:
+        """The conversation that asks for one answer from those for the parts of a call."""
+        lines = "\n".join(_one_line(answer) for answer in answers)
+        return Message("system", self.instructions), Message("user", f"{_MERGE}{lines}")
+
+
+def _entries(name: str, chain: Sequence[Any]) -> tuple[ModelConfig | str, ...]:
+    try:
+        entries = ClientConfig.model_validate({"chat": chain}).chat
+    except ValidationError as error:
+        problems = "; ".join(problem["msg"] for problem in error.errors(include_input=False))
+        raise ConfigurationError(f"the chain of the extractor {name!r} cannot work: {problems}") from None
+    if all(entry == CACHED for entry in entries):
+        raise ConfigurationError(f"the chain of the extractor {name!r} names no model: give it at least one")
+    return entries
+
+
+def _shape(model: ModelConfig) -> list[Any]:
+    """What of a model shapes its answers; no key."""
+    return [model.provider, model.model, model.structured_output, repr(sorted(model.parameters.items()))]
 
 
 def call_insights_extractor(name: str = "insights") -> Extractor:

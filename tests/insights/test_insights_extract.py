@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from prepared_model import MOMENT, PreparedModel, failed
+from prepared_model import answered as prepared
 from pydantic import BaseModel
 
 from llm_assets.errors import BudgetExceeded, RequestRejected, StateUnavailable
 from llm_assets.insights.extract import extract
 from llm_assets.insights.prompts import Extractor
-from llm_assets.llm.requests import Answer, ChatRequest, Outcome
+from llm_assets.llm.requests import Outcome
 from llm_assets.records import RowStatus, Segment, Transcript
-from llm_assets.usage import Usage
-
-MOMENT = datetime(2026, 3, 2, 23, 45, tzinfo=UTC)
 
 
 class Mood(BaseModel):
@@ -40,43 +38,12 @@ BAD = json.dumps({"mood": "calm", "score": "three"})
 
 
 def answered(text: str = GOOD, **more: Any) -> Outcome:
-    answer = Answer(text=text, usage=Usage(input_tokens=100, output_tokens=20), model="m-2026-01-01")
-    answer = replace(answer, **{key: more.pop(key) for key in ("finish_reason", "refusal") if key in more})
-    facts: dict[str, Any] = {"model": "m", "provider": "openai", "cost_usd": Decimal("0.001")} | more
-    return Outcome(
-        key="",
-        endpoint="chat",
-        answer=answer,
-        usage=answer.usage,
-        started_at=MOMENT,
-        finished_at=MOMENT,
-        **facts,
-    )
-
-
-def failed() -> Outcome:
-    error = RequestRejected("no such model", 404)
-    return Outcome(key="", endpoint="chat", error=error, started_at=MOMENT, finished_at=MOMENT)
-
-
-class Model:
-    """Gives prepared outcomes, one a call, and keeps what it was asked. An error is raised."""
-
-    def __init__(self, *outcomes: Outcome | Exception) -> None:
-        self.outcomes = list(outcomes)
-        self.asked: list[ChatRequest] = []
-
-    async def call(self, request: ChatRequest) -> Outcome:
-        self.asked.append(request)
-        outcome = self.outcomes.pop(0)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return replace(outcome, key=request.key)
+    return prepared(text, **more)
 
 
 async def test_a_valid_answer_is_a_row() -> None:
     """The output and everything known about the call are in the row."""
-    model = Model(answered(fallback_reason="first: overloaded"))
+    model = PreparedModel(answered(fallback_reason="first: overloaded"))
     insight, outcomes = await extract(TRANSCRIPT, EXTRACTOR, model.call)
     assert insight.status is RowStatus.OK
     assert insight.output == {"mood": "calm", "score": 3}
@@ -91,7 +58,7 @@ async def test_a_valid_answer_is_a_row() -> None:
 
 async def test_what_is_asked() -> None:
     """A request has the transcript, the strict schema, the cap, and recording and extractor as subject."""
-    model = Model(answered())
+    model = PreparedModel(answered())
     await extract(TRANSCRIPT, EXTRACTOR, model.call)
     (request,) = model.asked
     assert request.subject == request.key == "abc/moods"
@@ -103,7 +70,7 @@ async def test_what_is_asked() -> None:
 @pytest.mark.parametrize("status", [status for status in RowStatus if status is not RowStatus.OK])
 async def test_a_transcript_that_is_not_ok_passes_on(status: RowStatus) -> None:
     """A recording that has no transcript has a row with its status and reason, and costs nothing."""
-    model = Model()
+    model = PreparedModel()
     transcript = Transcript(recording_id="abc", status=status, error="because")
     insight, outcomes = await extract(transcript, EXTRACTOR, model.call)
     assert (insight.status, insight.error, insight.output) == (status, "because", None)
@@ -113,7 +80,7 @@ async def test_a_transcript_that_is_not_ok_passes_on(status: RowStatus) -> None:
 @pytest.mark.parametrize("text", [None, "", " \n"])
 async def test_no_words_no_call(text: str | None) -> None:
     """A transcript without speech is too short to say anything, and no model is asked to make it up."""
-    model = Model()
+    model = PreparedModel()
     silent = replace(TRANSCRIPT, text=text, segments=())
     insight, _ = await extract(silent, EXTRACTOR, model.call)
     assert (insight.status, insight.error, model.asked) == (RowStatus.TOO_SHORT, "no speech", [])
@@ -121,7 +88,7 @@ async def test_no_words_no_call(text: str | None) -> None:
 
 async def test_an_invalid_answer_is_asked_for_again() -> None:
     """The model is shown its answer and what was wrong with it; both answers are paid for and counted."""
-    model = Model(answered(BAD), answered(GOOD))
+    model = PreparedModel(answered(BAD), answered(GOOD))
     insight, outcomes = await extract(TRANSCRIPT, EXTRACTOR, model.call)
     assert insight.status is RowStatus.OK
     assert (insight.input_tokens, insight.output_tokens, insight.cost_usd) == (200, 40, Decimal("0.002"))
@@ -135,7 +102,7 @@ async def test_an_invalid_answer_is_asked_for_again() -> None:
 
 async def test_only_the_last_answer_is_shown_again() -> None:
     """The second repair shows the second answer, so that requests do not grow with every mistake."""
-    model = Model(answered(BAD), answered("no json"), answered(GOOD))
+    model = PreparedModel(answered(BAD), answered("no json"), answered(GOOD))
     insight, _ = await extract(TRANSCRIPT, EXTRACTOR, model.call)
     assert insight.status is RowStatus.OK
     assert [message.content for message in model.asked[2].messages[2:3]] == ["no json"]
@@ -144,7 +111,7 @@ async def test_only_the_last_answer_is_shown_again() -> None:
 
 async def test_two_repairs_are_enough() -> None:
     """After two repairs the row is invalid_output with the last reason, nothing put right, and its cost."""
-    model = Model(answered(BAD), answered(BAD), answered(BAD))
+    model = PreparedModel(answered(BAD), answered(BAD), answered(BAD))
     insight, outcomes = await extract(TRANSCRIPT, EXTRACTOR, model.call)
     assert insight.status is RowStatus.INVALID_OUTPUT
     assert insight.output is None
@@ -156,7 +123,7 @@ async def test_two_repairs_are_enough() -> None:
 
 async def test_a_cut_off_answer_is_asked_for_shorter() -> None:
     """At the output limit the half answer is not sent back; the model is asked to be brief."""
-    model = Model(answered('{"mood": "ca', finish_reason="length"), answered(GOOD))
+    model = PreparedModel(answered('{"mood": "ca', finish_reason="length"), answered(GOOD))
     insight, _ = await extract(TRANSCRIPT, EXTRACTOR, model.call)
     assert insight.status is RowStatus.OK
     assert [message.role for message in model.asked[1].messages] == ["system", "user", "user"]
@@ -165,7 +132,7 @@ async def test_a_cut_off_answer_is_asked_for_shorter() -> None:
 
 async def test_an_answer_cut_off_again_and_again() -> None:
     """An answer that never fits the output limit is invalid, even where what came could be read."""
-    model = Model(*[answered(GOOD, finish_reason="length")] * 3)
+    model = PreparedModel(*[answered(GOOD, finish_reason="length")] * 3)
     insight, _ = await extract(TRANSCRIPT, EXTRACTOR, model.call)
     assert insight.status is RowStatus.INVALID_OUTPUT
     assert "cut off at the output limit, after 20 tokens" in str(insight.error)
@@ -180,7 +147,7 @@ async def test_an_answer_cut_off_again_and_again() -> None:
 )
 async def test_a_refusal_is_final(outcome: Outcome, said: str) -> None:
     """A refusal is a row with its words, and is not argued with."""
-    model = Model(outcome)
+    model = PreparedModel(outcome)
     insight, _ = await extract(TRANSCRIPT, EXTRACTOR, model.call)
     assert (insight.status, insight.output) == (RowStatus.REFUSED, None)
     assert said in str(insight.error)
@@ -189,7 +156,7 @@ async def test_a_refusal_is_final(outcome: Outcome, said: str) -> None:
 
 async def test_a_call_without_an_answer_fails_the_row() -> None:
     """The row says why no answer came; what was paid for before is still in it."""
-    model = Model(answered(BAD), failed())
+    model = PreparedModel(answered(BAD), failed(RequestRejected("no such model", 404)))
     insight, outcomes = await extract(TRANSCRIPT, EXTRACTOR, model.call)
     assert insight.status is RowStatus.FAILED
     assert "no such model" in str(insight.error)
@@ -201,12 +168,12 @@ async def test_a_call_without_an_answer_fails_the_row() -> None:
 async def test_what_stops_the_run_is_no_row(error: Exception) -> None:
     """Errors that stop the run pass through untouched."""
     with pytest.raises(type(error)):
-        await extract(TRANSCRIPT, EXTRACTOR, Model(error).call)
+        await extract(TRANSCRIPT, EXTRACTOR, PreparedModel(error).call)
 
 
 async def test_an_unknown_price_is_not_zero() -> None:
     """When one answer has no known price, neither has the row."""
-    model = Model(answered(BAD), answered(GOOD, cost_usd=None))
+    model = PreparedModel(answered(BAD), answered(GOOD, cost_usd=None))
     insight, _ = await extract(TRANSCRIPT, EXTRACTOR, model.call)
     assert insight.cost_usd is None
 
@@ -214,6 +181,6 @@ async def test_an_unknown_price_is_not_zero() -> None:
 @pytest.mark.parametrize(("second", "expected"), [(True, True), (False, False)])
 async def test_from_journal_means_all_of_it(second: bool, expected: bool) -> None:
     """A row is from the journal only when every answer it took was."""
-    model = Model(answered(BAD, from_journal=True), answered(GOOD, from_journal=second))
+    model = PreparedModel(answered(BAD, from_journal=True), answered(GOOD, from_journal=second))
     insight, _ = await extract(TRANSCRIPT, EXTRACTOR, model.call)
     assert insight.from_journal is expected
