@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from llm_assets.insights.call_insights import CallInsights
     from llm_assets.insights.prompts import Extractor
+    from llm_assets.insights.spoken import SpokenText, Verbatim
     from llm_assets.llm.client import LLMClient
     from llm_assets.llm.metrics import MetricsSnapshot
     from llm_assets.llm.models import ClientConfig, ModelConfig
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from llm_assets.llm.stopping import stop_on_sigterm
     from llm_assets.orchestration.build import build_audio_insights
     from llm_assets.orchestration.component import AudioInsights
+    from llm_assets.orchestration.insights_asset import build_insights_asset
     from llm_assets.orchestration.io_manager import DuckDBFrameIOManager
     from llm_assets.orchestration.report_asset import build_report_asset
     from llm_assets.orchestration.resource import OpenAIResource
@@ -40,9 +42,12 @@ _HOMES = {
     "Outcome": "llm.requests",
     "OutputSchema": "llm.requests",
     "RecordingSource": "recordings.source",
+    "SpokenText": "insights.spoken",
     "TranscriptionRequest": "llm.requests",
+    "Verbatim": "insights.spoken",
     "build_audio_insights": "orchestration.build",
     "build_report_asset": "orchestration.report_asset",
+    "build_insights_asset": "orchestration.insights_asset",
     "stop_on_sigterm": "llm.stopping",
 }
 
@@ -62,8 +67,11 @@ __all__ = [
     "Outcome",
     "OutputSchema",
     "RecordingSource",
+    "SpokenText",
     "TranscriptionRequest",
+    "Verbatim",
     "build_audio_insights",
+    "build_insights_asset",
     "build_report_asset",
     "stop_on_sigterm",
 ]

@@ -48,7 +48,7 @@ async def settle(
     `models` are the names of the chain, in its order. `call` raises nothing for one call; what it raises to
     stop the run passes through.
     """
-    outcomes: list[Outcome] = []
+    outcomes = list[Outcome]()
     after: _After | None = None
     useless: Verdict | None = None
     while True:
@@ -61,6 +61,11 @@ async def settle(
             return verdict, outcomes
         useless = verdict
         after = _After(outcomes[-1].model or "", verdict.status.value)
+
+
+def first_request_of(question: Question, extractor: Extractor) -> ChatRequest:
+    """What is asked first."""
+    return _request(question, extractor, question.messages, repair=0, after=None)
 
 
 async def _ask_one_model(

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from llm_assets.insights.ask import Call, Question, settle
+from llm_assets.insights.ask import Call, Question, first_request_of, settle
 from llm_assets.insights.judge import Verdict
 from llm_assets.insights.parts import halves, place_of
 from llm_assets.insights.prompts import Extractor
 from llm_assets.insights.spoken import SpokenText
-from llm_assets.llm.requests import Message, Outcome
+from llm_assets.llm.requests import ChatRequest, Message, Outcome
 from llm_assets.records import Insight, RowStatus, Transcript
 from llm_assets.usage import Usage
 
@@ -47,6 +47,14 @@ async def extract(
     return insight, tuple(reading.outcomes)
 
 
+def first_request(transcript: Transcript, extractor: Extractor) -> ChatRequest | None:
+    """What is asked first about a transcript; None where no model has to read it."""
+    if without_asking(transcript) is not None:
+        return None
+    question = _question(transcript, extractor, extractor.messages(transcript), transcript, "")
+    return first_request_of(question, extractor)
+
+
 def without_asking(transcript: Transcript) -> Verdict | None:
     """How a transcript ends that no model has to read; None for one that a model has to."""
     if transcript.status is not RowStatus.OK:
@@ -54,6 +62,20 @@ def without_asking(transcript: Transcript) -> Verdict | None:
     if not (transcript.text or "").strip() and not any(part.text.strip() for part in transcript.segments):
         return Verdict(RowStatus.TOO_SHORT, error=NO_SPEECH)
     return None
+
+
+def _question(
+    transcript: Transcript, extractor: Extractor, messages: tuple[Message, ...], shown: Transcript, name: str
+) -> Question:
+    """Only what is about the whole call, and so has no name, has a subject: the last answer kept for a call
+    must never be that for a part of it."""
+    whole = f"{transcript.recording_id}/{extractor.name}"
+    return Question(
+        key=f"{whole} {name}".rstrip(),
+        subject=None if name else whole,
+        messages=messages,
+        spoken=SpokenText(shown),
+    )
 
 
 class _Reading:
@@ -111,15 +133,7 @@ class _Reading:
         return await self._merged(merged, name)
 
     async def _settled(self, messages: tuple[Message, ...], shown: Transcript, name: str) -> Verdict:
-        """Ask and keep the outcomes. Only what is about the whole call, and so has no name, has a subject:
-        the last answer kept for a call must never be that for a part of it."""
-        whole = f"{self._transcript.recording_id}/{self._extractor.name}"
-        question = Question(
-            key=f"{whole} {name}".rstrip(),
-            subject=None if name else whole,
-            messages=messages,
-            spoken=SpokenText(shown),
-        )
+        question = _question(self._transcript, self._extractor, messages, shown, name)
         verdict, outcomes = await settle(question, self._extractor, self._call, self._models)
         self.fallback_reason = self.fallback_reason or outcomes[-1].fallback_reason
         self.outcomes += outcomes

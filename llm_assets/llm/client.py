@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -113,19 +113,11 @@ class LLMClient:
         Raises RunStopped, StateUnavailable or ConfigurationError; any other failure is in the outcome.
         Once the client closes, that is ClientClosed for whatever is not on the wire yet.
         """
-        services = self._services
-        if services is None:
-            if self._closed:
-                raise ClientClosed(
-                    "the client is closed, so this was not sent; ask again with another client"
-                )
-            raise RuntimeError("the client is not open: use it as an async context manager, within its block")
+        services = self._require_services()
         services.require_open()
         now = services.clock.now()
         tally = Tally(started_at=now, give_up_at=now + self._config.retry.deadline_seconds)
-        chain = self._chains.get(request.endpoint)
-        if chain is None:
-            raise ConfigurationError(f"the {request.endpoint} chain names no model; give it at least one")
+        chain = self._chain_of(request)
         task = asyncio.current_task()
         assert task is not None
         cancelled_before = task.cancelling()
@@ -153,6 +145,16 @@ class LLMClient:
         self.metrics.add(outcome)
         return outcome
 
+    async def are_answered(self, requests: Sequence[Request]) -> list[bool]:
+        """Which of the requests some model of the chain has answered before: they would cost nothing now.
+
+        Raises StateUnavailable, and ConfigurationError for an empty chain.
+        """
+        services = self._require_services()
+        keys = [self._chain_of(request).keys(request) for request in requests]
+        known = await services.journal.known([key for some in keys for key in some])
+        return [not known.isdisjoint(some) for some in keys]
+
     async def run(
         self,
         requests: Iterable[Request] | AsyncIterable[Request],
@@ -164,6 +166,19 @@ class LLMClient:
             if progress is not None:
                 progress(outcome)
             yield outcome
+
+    def _require_services(self) -> Services:
+        if self._services is not None:
+            return self._services
+        if self._closed:
+            raise ClientClosed("the client is closed, so this was not sent; ask again with another client")
+        raise RuntimeError("the client is not open: use it as an async context manager, within its block")
+
+    def _chain_of(self, request: Request) -> ModelChain:
+        chain = self._chains.get(request.endpoint)
+        if chain is None:
+            raise ConfigurationError(f"the {request.endpoint} chain names no model; give it at least one")
+        return chain
 
     async def _answer(self, chain: ModelChain, request: Request, tally: Tally) -> Found:
         keys = chain.keys(request)

@@ -20,6 +20,7 @@ from llm_assets.llm.requests import ChatRequest, Endpoint, OutputSchema, Request
 from llm_assets.llm.state import State, Transaction
 
 _KEY_VERSION = 1
+_KEYS_PER_QUERY = 500  # SQLite takes 999 values in older builds
 
 
 class AskedElsewhere(Exception):
@@ -123,6 +124,20 @@ class Journal:
         """The entry under the first of `keys` that has one; counts as a hit."""
         text = await self._state.run(lambda transaction: _found(transaction, keys))
         return None if text is None else load_entry(text)
+
+    async def known(self, keys: Sequence[bytes]) -> set[bytes]:
+        """Those of `keys` that have an answer; no hit, since nobody takes it."""
+
+        def operation(transaction: Transaction) -> set[bytes]:
+            found: set[bytes] = set()
+            for start in range(0, len(keys), _KEYS_PER_QUERY):
+                some = keys[start : start + _KEYS_PER_QUERY]
+                values = {f"key{number}": key for number, key in enumerate(some)}
+                statement = f"SELECT key FROM answers WHERE key IN (:{', :'.join(values)})"  # noqa: S608 - names of ours
+                found.update(bytes(row[0]) for row in transaction.execute(statement, values).fetchall())
+            return found
+
+        return await self._state.run(operation)
 
     async def find_latest(self, subject: str, servers: Collection[str]) -> Entry | None:
         """The last answer that one of `servers` gave for the same subject, by whichever model."""

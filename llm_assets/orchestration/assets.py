@@ -76,8 +76,8 @@ def insights_asset(
     spec = surroundings.spec(
         extractor.name,
         kinds={"openai", "duckdb"},
-        # The prompt and the schema: the UI shows the rows that were asked for with another one.
-        code_version=extractor.prompt_version,
+        # The prompt, the schema and the chain: the UI shows the rows that were asked for with another one.
+        code_version=extractor.code_version,
         description=f"{extractor.output_model.__name__} of each transcript: one typed column per field.",
         metadata={COLUMN_SCHEMA: column_schema(table), "prompt": dg.MetadataValue.md(extractor.instructions)},
     )

@@ -56,6 +56,7 @@ class AllFinished(Generic[Result]):
 
 
 Ask = Callable[[Item, Call], Awaitable[tuple[Result, tuple[Outcome, ...]]]]
+Before = Callable[["LLMClient"], Awaitable[None]]
 
 
 def ask_all(
@@ -65,10 +66,13 @@ def ask_all(
     ask: Ask[Item, Result],
     *,
     concurrency: int,
+    chat: Sequence[Any] | None = None,
+    before: Before | None = None,
     beside: AbstractAsyncContextManager[Any] | None = None,
 ) -> AllFinished[Result]:
     """Ask for every item, at most `concurrency` at a time, and return all in the order of `items`.
 
+    `chat` is a chain in the place of the resource's. `before` is called with the client before any call.
     `beside` is open meanwhile, in the same event loop: what `ask` needs besides the client.
     The same content twice in a day is asked once and comes back twice, the calls with the first one.
     Raises what stops a run (budget, credentials, state) at once; answers that came by then are kept.
@@ -76,8 +80,10 @@ def ask_all(
     distinct = {(day, item.recording_id): item for day, item in items}
     if not distinct:
         return AllFinished([], None)
+    priority = call_priority(context.run.tags)
+    client = openai.client(context.run.run_id, priority, context.log.warning, chat)
     needed = beside or nullcontext()
-    answers, metrics = run_coroutine(_ask_all(context, openai, distinct, ask, concurrency, needed))
+    answers, metrics = run_coroutine(_ask_all(context, client, distinct, ask, concurrency, needed, before))
     finished: list[Finished[Result]] = []
     for day, item in items:
         result, outcomes = answers[day, item.recording_id]
@@ -88,14 +94,16 @@ def ask_all(
 
 async def _ask_all(
     context: dg.AssetExecutionContext,
-    openai: OpenAIResource,
+    client: LLMClient,
     items: Mapping[Content, Item],
     ask: Ask[Item, Result],
     concurrency: int,
     beside: AbstractAsyncContextManager[Any],
+    before: Before | None,
 ) -> tuple[dict[Content, tuple[Result, tuple[Outcome, ...]]], MetricsSnapshot]:
-    priority = call_priority(context.run.tags)
-    async with openai.client(context.run.run_id, priority, context.log.warning) as client, beside:
+    async with client, beside:
+        if before is not None:
+            await before(client)
 
         async def one(content: Content) -> tuple[Content, tuple[Result, tuple[Outcome, ...]]]:
             result, outcomes = await ask(items[content], client.call)

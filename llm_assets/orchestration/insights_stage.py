@@ -11,6 +11,7 @@ from llm_assets.insights.extract import extract
 from llm_assets.insights.prompts import Extractor
 from llm_assets.llm.requests import Outcome
 from llm_assets.orchestration.calls import Call, ask_all, raise_if_mendable
+from llm_assets.orchestration.insights_plan import InsightsPlan
 from llm_assets.orchestration.rows import frame_of, insight_row, transcripts_of
 from llm_assets.orchestration.stage_result import stage_result
 from llm_assets.records import Insight, Transcript
@@ -31,12 +32,24 @@ def make_insights(
 ) -> dg.MaterializeResult[DataFrame]:
     """Extract the output model's fields from the transcripts of the run's days."""
     items = transcripts_of(transcripts)
+    config = openai.client_config(extractor.chain)
+    planned = InsightsPlan(context, [transcript for _, transcript in items], extractor, config)
+    models = [model.model for model in planned.models]
 
     async def ask(transcript: Transcript, call: Call) -> tuple[Insight, tuple[Outcome, ...]]:
-        return await extract(transcript, extractor, call)
+        return await extract(transcript, extractor, call, models)
 
-    finished = ask_all(context, openai, items, ask, concurrency=openai.max_concurrency)
-    raise_if_mendable("insights", finished.items, lambda insight: insight.status)
+    finished = ask_all(
+        context,
+        openai,
+        items,
+        ask,
+        concurrency=openai.max_concurrency,
+        chat=extractor.chain,
+        before=planned.announce,
+    )
+    raise_if_mendable(extractor.name, finished.items, lambda insight: insight.status)
     to_row = partial(insight_row, run_id=context.run.run_id)
     rows = [to_row(each.day, each.result, each.outcomes) for each in finished.items]
-    return stage_result(context, frame_of(table, rows), transcripts, finished)
+    plan = planned.plan.metadata() if planned.plan else {}
+    return stage_result(context, frame_of(table, rows), transcripts, finished, plan)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
@@ -99,29 +99,40 @@ class OpenAIResource(dg.ConfigurableResource["OpenAIResource"]):
         return super().get_resource_definition()
 
     def client(
-        self, run_id: str, priority: int = 0, warn: Callable[[str], None] = logger.warning
+        self,
+        run_id: str,
+        priority: int = 0,
+        warn: Callable[[str], None] = logger.warning,
+        chat: Sequence[Any] | None = None,
     ) -> LLMClient:
         """A client for one run, to be entered (`async with`) in the loop that uses it.
 
-        Entering raises one ConfigurationError, before any work, when a model of a chain has no key and no
-        server of its own.
+        `chat` is another chain in the place of the resource's. Entering raises one ConfigurationError, before
+        any work, when a model of a chain has no key and no server of its own.
         """
         from llm_assets.llm.client import LLMClient
 
         return LLMClient(
-            self.client_config(),
+            self.client_config(chat),
             run_id=run_id,
             priority=priority,
             drain_seconds=DRAIN_SECONDS,
             warn=warn,
         )
 
-    def client_config(self) -> ClientConfig:
-        """The configuration as the core takes it. Raises ConfigurationError."""
-        return self._config(_from_environment)
+    def client_config(self, chat: Sequence[Any] | None = None) -> ClientConfig:
+        """The configuration as the core takes it, with another `chat` chain if one is given.
 
-    def _config(self, look_up: Callable[[str], str | None]) -> ClientConfig:
+        Raises ConfigurationError.
+        """
+        return self._config(_from_environment, chat)
+
+    def _config(
+        self, look_up: Callable[[str], str | None], chat: Sequence[Any] | None = None
+    ) -> ClientConfig:
         fields = {name: getattr(self, name) for name in ClientConfig.model_fields if hasattr(self, name)}
+        if chat is not None:
+            fields["chat"] = list(chat)
         resolved = {name: _resolved(value, look_up) for name, value in fields.items()}
         try:
             return ClientConfig.model_validate({k: v for k, v in resolved.items() if v is not None})

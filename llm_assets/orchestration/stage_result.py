@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,10 @@ def stage_result(
     frame: DataFrame,
     upstream: DataFrame,
     finished: AllFinished[Any],
+    more: Mapping[str, Any] | None = None,
 ) -> dg.MaterializeResult[DataFrame]:
-    of_the_run = run_metadata(finished.metrics) if finished.metrics else {}
+    """The rows with their checks; `more` is metadata of the whole run, the same for all its days."""
+    of_the_run = (run_metadata(finished.metrics) if finished.metrics else {}) | dict(more or {})
     for day in partition_dates(context.partition_keys):
         calls = [outcome for each in finished.items if each.day == day for outcome in each.outcomes]
         report_day(context, day, frame, call_metadata(calls) | of_the_run)

@@ -54,7 +54,7 @@ class PreparedModel:
 
 def lines_of(request: ChatRequest) -> list[str]:
     """What a request shows of a transcript, or of the answers to merge."""
-    return request.messages[1].content.partition(":\n")[2].splitlines()
+    return request.messages[1].content.rpartition(":\n")[2].splitlines()
 
 
 def as_json(**fields: Any) -> str:

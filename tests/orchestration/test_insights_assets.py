@@ -1,0 +1,193 @@
+"""Several extractors over the same transcripts: each has its asset, its table, its chain and its plan."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import dagster as dg
+import duckdb
+import pytest
+from pydantic import BaseModel
+
+from llm_assets import DuckDBFrameIOManager, OpenAIResource, build_insights_asset
+from llm_assets.emulator import Emulator, EmulatorConfig
+from llm_assets.errors import ConfigurationError, OutputModelError
+from llm_assets.orchestration.rows import frame_of, transcript_row
+from llm_assets.records import RowStatus, Segment, Transcript
+from llm_assets.warehouse.tables import TRANSCRIPTS
+
+DAYS = dg.DailyPartitionsDefinition("2026-03-02")
+DAY = "2026-03-02"
+CALLS = {
+    "a": ["How can I help you?", "I want a refund, the phone is broken. This is terrible."],
+    "b": ["How can I help you?", "I just want to say that your service is excellent."],
+    "c": [],
+}
+
+
+class Feeling(BaseModel):
+    """How the customer felt."""
+
+    sentiment: Literal["positive", "negative"]
+
+
+class Reason(BaseModel):
+    """Why the customer called."""
+
+    intent: Literal["refund", "praise", "other"]
+    words_by_topic: dict[str, int]
+
+
+def transcript(name: str, lines: list[str]) -> Transcript:
+    segments = tuple(
+        Segment(segment_index=at, start_seconds=at, end_seconds=at + 1, text=text)
+        for at, text in enumerate(lines)
+    )
+    return Transcript(recording_id=name, status=RowStatus.OK, text=" ".join(lines), segments=segments)
+
+
+@dg.asset(partitions_def=DAYS, io_manager_key="io_manager")
+def transcripts() -> Any:
+    """Three calls, one of them without a word."""
+    rows = [
+        transcript_row(date(2026, 3, 2), transcript(name, lines), (), "run") for name, lines in CALLS.items()
+    ]
+    return frame_of(TRANSCRIPTS, rows)
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """In a thread of its own, as another program would be."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    server = Emulator(EmulatorConfig(models=("small", "large")))
+    asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result()
+    yield server
+    asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+class Project:
+    """Assets of insights over the three transcripts, materialized in this process."""
+
+    def __init__(self, folder: Path, server: Emulator) -> None:
+        self.path = str(folder / "tables.duckdb")
+        self.resources = {
+            "openai": OpenAIResource(
+                base_url=server.base_url, chat=["gpt-6-luna"], state=str(folder / "state.sqlite")
+            ),
+            "io_manager": DuckDBFrameIOManager(path=self.path),
+        }
+
+    def run(self, *assets: dg.AssetsDefinition) -> dg.ExecuteInProcessResult:
+        return dg.materialize([transcripts, *assets], partition_key=DAY, resources=self.resources)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(self.path, read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+
+@pytest.fixture
+def project(tmp_path: Path, emulator: Emulator) -> Project:
+    return Project(tmp_path, emulator)
+
+
+def plan_of(result: dg.ExecuteInProcessResult, asset: str) -> tuple[Any, ...]:
+    """Rows to ask, rows answered, rows without a model; as the metadata of the materialization says."""
+    (event,) = result.asset_materializations_for_node(asset)
+    return tuple(
+        event.metadata[f"plan.rows_{name}"].value for name in ("to_ask", "answered", "without_model")
+    )
+
+
+def test_each_extractor_has_its_table_and_its_chain(project: Project) -> None:
+    """Two models side by side, one with a chain of its own; the calls know whose they are."""
+    feelings = build_insights_asset("feelings", Feeling, "Look.", DAYS)
+    reasons = build_insights_asset("reasons", Reason, "Look.", DAYS, chain=["large"])
+    assert project.run(feelings, reasons).success
+    assert project.rows("SELECT recording_id, sentiment, status FROM feelings ORDER BY 1") == [
+        ("a", "negative", "ok"),
+        ("b", "positive", "ok"),
+        ("c", None, "too_short"),
+    ]
+    assert project.rows("SELECT intent, model FROM reasons WHERE status = 'ok' ORDER BY 1") == [
+        ("praise", "large"),
+        ("refund", "large"),
+    ]
+    calls = "SELECT asset, model, count(*) FROM llm_calls GROUP BY ALL ORDER BY ALL"
+    assert project.rows(calls) == [("feelings", "gpt-6-luna", 2), ("reasons", "large", 2)]
+
+
+def test_a_change_asks_only_what_it_changes(project: Project, emulator: Emulator) -> None:
+    """The plan says so before the first call: all new, all known, and new again for one of the two."""
+    feelings = build_insights_asset("feelings", Feeling, "Look.", DAYS)
+    reasons = build_insights_asset("reasons", Reason, "Look.", DAYS)
+    first = project.run(feelings, reasons)
+    assert plan_of(first, "feelings") == plan_of(first, "reasons") == (2, 0, 1)
+    changed = build_insights_asset("reasons", Reason, "Look twice.", DAYS)
+    second = project.run(feelings, changed)
+    assert plan_of(second, "feelings") == (0, 2, 1)
+    assert plan_of(second, "reasons") == (2, 0, 1)
+    assert emulator.audit.served == 6
+
+
+def test_the_plan_is_an_event_before_the_first_answer(project: Project) -> None:
+    """An observation with the numbers comes before the materialization, and costs are in it."""
+    result = project.run(build_insights_asset("feelings", Feeling, "Look.", DAYS))
+    (observation,) = result.asset_observations_for_node("feelings")
+    assert observation.partition == DAY
+    assert "of 3 rows 2 will be asked of gpt-6-luna" in str(observation.description)
+    metadata = observation.metadata
+    assert 0 < metadata["plan.cost_usd_least"].value < metadata["plan.cost_usd_most"].value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "said"),
+    [
+        (
+            {"output_model": type("Bad", (BaseModel,), {"__annotations__": {"x": Any}})},
+            OutputModelError,
+            "Bad.x",
+        ),
+        ({"prompt": " "}, ConfigurationError, "empty prompt"),
+        ({"chain": ["cached"]}, ConfigurationError, "names no model"),
+        ({"chain": ["cached", "small"]}, ConfigurationError, "last resort"),
+        ({"chain": [{"model": "small", "colour": "red"}]}, ConfigurationError, "chain of the extractor"),
+        ({"repairs": 9}, ConfigurationError, "from 0 to 5"),
+        ({"name": "transcripts"}, ConfigurationError, "cannot be called"),
+        (
+            {"output_model": type("Clash", (BaseModel,), {"__annotations__": {"status": str}})},
+            ConfigurationError,
+            "status",
+        ),
+    ],
+)
+def test_mistakes_are_said_when_the_asset_is_built(
+    arguments: dict[str, Any], error: type[Exception], said: str
+) -> None:
+    """Nothing has to run to find them."""
+    given: dict[str, Any] = {"name": "feelings", "output_model": Feeling, "prompt": "Look."}
+    with pytest.raises(error, match=said):
+        build_insights_asset(**given | arguments, partitions=DAYS)
+
+
+def test_the_code_version_follows_prompt_schema_and_chain() -> None:
+    """What is asked anew is what the UI shows as changed, and a key in a chain changes nothing."""
+
+    def version(**more: Any) -> str | None:
+        given: dict[str, Any] = {"name": "feelings", "output_model": Feeling, "prompt": "Look."}
+        asset = build_insights_asset(**given | more, partitions=DAYS)
+        return asset.code_versions_by_key[asset.key]
+
+    versions = [version(), version(prompt="See."), version(output_model=Reason), version(chain=["small"])]
+    assert len(set(versions)) == 4
+    keyed = version(chain=[{"model": "small", "api_key": "secret"}])
+    assert keyed == version(chain=[{"model": "small"}])

@@ -1,0 +1,92 @@
+"""What a run will cost is a range that holds what it does cost."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from llm_assets.insights.prompts import call_insights_extractor
+from llm_assets.llm.models import Limits, ModelConfig
+from llm_assets.llm.requests import ChatRequest, Message
+from llm_assets.planning import PlannedCalls, least_seconds, make_plan
+from llm_assets.records import RowStatus, Transcript
+
+EXTRACTOR = call_insights_extractor()
+SPEECH = "Thank you for calling, how can I help you? My internet has been down since yesterday. " * 20
+
+
+def request(text: str = SPEECH) -> ChatRequest:
+    transcript = Transcript(recording_id="r", status=RowStatus.OK, text=text)
+    return ChatRequest(
+        messages=EXTRACTOR.messages(transcript), output_schema=EXTRACTOR.schema, max_output_tokens=4_000
+    )
+
+
+def planned(model: Any = "gpt-6-luna", count: int = 100) -> PlannedCalls:
+    calls = PlannedCalls(ModelConfig.of(model))
+    calls.add(request() for _ in range(count))
+    return calls
+
+
+def test_the_range_holds_what_such_calls_use() -> None:
+    """1,600 characters of speech, the default prompt and schema: some 2,000 tokens in, 400 out."""
+    plan = make_plan("insights", planned(), None, without_model=3, answered=7)
+    least, most = plan.tokens
+    assert least < 100 * (2_000 + 400) < most
+    assert most < 4 * least
+    assert plan.cost_usd is not None
+    assert (
+        plan.cost_usd[0]
+        < Decimal("0.10") * 2_000 / 10_000 + Decimal("0.50") * 400 / 10_000
+        < plan.cost_usd[1]
+    )
+    assert (plan.rows, plan.to_ask, plan.answered, plan.without_model) == (110, 100, 7, 3)
+
+
+def test_a_plan_in_words_and_in_numbers() -> None:
+    """One line for the log, numbers for whoever plots them."""
+    plan = make_plan("insights", planned(), Limits(requests_per_minute=50), without_model=3, answered=7)
+    assert str(plan).startswith("insights: of 110 rows 100 will be asked of gpt-6-luna; 7 are answered")
+    assert "USD" in str(plan)
+    assert "at least 120 s" in str(plan)
+    assert plan.metadata()["plan.rows_to_ask"] == 100
+    assert plan.metadata()["plan.least_seconds"] == 120
+
+
+def test_an_unknown_price_is_said_and_never_zero() -> None:
+    """A model nobody knows the price of has no cost, in words and in numbers."""
+    plan = make_plan("insights", planned("my-own-model"), None, without_model=0, answered=0)
+    assert plan.cost_usd is None
+    assert "price of the model is unknown" in str(plan)
+    assert "plan.cost_usd_least" not in plan.metadata()
+
+
+def test_nothing_to_ask_costs_nothing() -> None:
+    """A run that finds everything in the journal says so."""
+    plan = make_plan("insights", planned(count=0), None, without_model=0, answered=7)
+    assert plan.cost_usd == (0, 0)
+    assert "USD" not in str(plan)
+
+
+@pytest.mark.parametrize(
+    ("limits", "seconds"),
+    [
+        (None, None),
+        (Limits(), None),
+        (Limits(requests_per_day=10), None),
+        (Limits(requests_per_minute=10), 60),
+        (Limits(requests_per_minute=10, tokens_per_minute=1_000), 120),
+    ],
+)
+def test_the_least_time_is_the_limits(limits: Limits | None, seconds: float | None) -> None:
+    """Of requests and tokens whichever takes longer; nothing is said of limits that are not known."""
+    assert least_seconds(10, 2_000, limits) == seconds
+
+
+def test_answers_never_count_past_their_limit() -> None:
+    """What an answer may have is the most it is planned with."""
+    calls = PlannedCalls(ModelConfig.of("gpt-6-luna"))
+    calls.add([ChatRequest(messages=(Message("user", "hi"),), max_output_tokens=20)])
+    assert (calls.least_output_tokens, calls.most_output_tokens) == (20, 20)
