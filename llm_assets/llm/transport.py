@@ -8,7 +8,6 @@ moves on to another host would take the key with it.
 from __future__ import annotations
 
 import dataclasses
-import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,11 +18,13 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 
 from llm_assets.errors import NOT_SENT, TOO_MUCH_SENT, ConnectionFailed
 
-# Past this size aiohttp warns that plain bytes keep the event loop busy; a stream it sends in pieces.
+# Past this size aiohttp warns that plain bytes keep the event loop busy.
 _LARGEST_PLAIN_BODY_BYTES = 2**20
+_PIECE_BYTES = 2**16
 _DNS_CACHE_SECONDS = 60
 # Far more than any answer has. What is larger never ends, or is none.
 _LARGEST_ANSWER_BYTES = 64 * 2**20
@@ -221,11 +222,36 @@ def _harmless(error: Exception) -> Exception | None:
     return None if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL) else error
 
 
-def _payload(request: HttpRequest) -> aiohttp.FormData | io.BytesIO | bytes | None:
+class _Pieces(aiohttp.Payload):
+    """Bytes sent piece by piece, as the connection takes them.
+
+    aiohttp reads a stream in threads, a thread for each piece of each request: with many large files on
+    their way that costs time, and the threads' heaps keep tens of megabytes.
+    """
+
+    def __init__(self, content: bytes, **facts: Any) -> None:
+        super().__init__(content, **facts)
+        self._content = content
+        self._size = len(content)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        raise TypeError("a file is not shown as text")
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        view = memoryview(self._content)
+        for start in range(0, len(view), _PIECE_BYTES):
+            await writer.write(view[start : start + _PIECE_BYTES])
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        """Its length is what it says, so there is nothing to cut."""
+        await self.write(writer)
+
+
+def _payload(request: HttpRequest) -> aiohttp.FormData | aiohttp.Payload | bytes | None:
     if request.files:
         return _form(request)
     body = request.body
-    return io.BytesIO(body) if body is not None and len(body) > _LARGEST_PLAIN_BODY_BYTES else body
+    return _Pieces(body) if body is not None and len(body) > _LARGEST_PLAIN_BODY_BYTES else body
 
 
 def _form(request: HttpRequest) -> aiohttp.FormData:
@@ -234,7 +260,6 @@ def _form(request: HttpRequest) -> aiohttp.FormData:
     for name, value in request.fields:
         form.add_field(name, value)
     for file in request.files:
-        form.add_field(
-            file.field, io.BytesIO(file.content), filename=file.file_name, content_type=file.content_type
-        )
+        content = _Pieces(file.content, content_type=file.content_type)
+        form.add_field(file.field, content, filename=file.file_name)
     return form

@@ -49,6 +49,16 @@ async def test_large_bodies_arrive_whole(server: WireServer, transport: Transpor
     assert len(server.last.body) == size
 
 
+@pytest.mark.parametrize("size", [0, 2**16, 2**16 + 1, 3 * 2**20])
+async def test_large_files_arrive_whole(server: WireServer, transport: Transport, size: int):
+    """A file goes out in pieces, with its length told before."""
+    content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    file = FormFile("file", "audio.ogg", content, "audio/ogg")
+    await transport.send(HttpRequest(f"{server.url}/t", {}, files=(file,)))
+    assert server.last.form == [("file", Upload("audio.ogg", "audio/ogg", content))]
+    assert int(server.last.headers["Content-Length"]) > size
+
+
 async def test_a_request_can_be_sent_again(server: WireServer, transport: Transport):
     """Sending uses nothing up: a retry sends the same form."""
     request = HttpRequest(f"{server.url}/t", {}, files=(FormFile("file", "a.wav", b"RIFF", "audio/wav"),))
