@@ -31,7 +31,7 @@ def headline(month: Month, rows: MonthRows) -> tuple[Tile, ...]:
             _in(month, earlier and share(then.ok, then.recordings)),
         ),
         Tile("Cost", usd(now.cost_usd if now.calls else 0), _each(now), _in(month, paid)),
-        Tile("Saved by the journal", usd(now.journal_usd or 0), hits),
+        Tile("Journal savings", usd(now.journal_usd or 0), hits),
         Tile("Refused requests", count(now.rate_limited), f"of {count(now.attempts)}, for a rate limit"),
     ]
     return (*tiles, *(_feeling(answers, month) for answers in rows.answers[:1] if answers.score is not None))
