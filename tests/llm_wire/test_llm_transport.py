@@ -56,7 +56,7 @@ async def test_large_files_arrive_whole(server: WireServer, transport: Transport
     file = FormFile("file", "audio.ogg", content, "audio/ogg")
     await transport.send(HttpRequest(f"{server.url}/t", {}, files=(file,)))
     assert server.last.form == [("file", Upload("audio.ogg", "audio/ogg", content))]
-    assert int(server.last.headers["Content-Length"]) > size
+    assert int(server.last.headers["content-length"]) > size
 
 
 async def test_a_request_can_be_sent_again(server: WireServer, transport: Transport):
