@@ -49,7 +49,7 @@ async def open_services(
     async with AsyncExitStack() as stack:
         state = await stack.enter_async_context(State(make_database(config.state)))
         store = _store(config, state, clock, stack)
-        limiter = Limiter(store, Client(id=owner, priority=priority), headroom=config.headroom)
+        limiter = Limiter(store, Client(id=owner, priority=priority), headroom=config.headroom, warn=warn)
         metrics.quota = limiter.used
         budget = Budget(
             store,

@@ -15,7 +15,6 @@ import random
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import partial
 
 from llm_assets.clock import Clock
 from llm_assets.errors import (
@@ -92,9 +91,17 @@ class Tally:
 
 
 @dataclass(slots=True)
+class Exchange:
+    """A request on the wire: its task, and the moment at which it is given up."""
+
+    task: asyncio.Task[None]
+    give_up_at: float
+
+
+@dataclass(slots=True)
 class Services:
-    """What all models of a client share. `under_way` are the exchanges that have been sent, with the moment
-    at which each is given up; `on_the_wire` are the same by their key.
+    """What all models of a client share. `on_the_wire` are the exchanges that have been sent, by the journal
+    key of the request: no key is there twice.
 
     `answered` says whether any model has answered this client yet, `forbidden` counts the calls
     that ended with 403 until then. `closing` says that nothing new is sent.
@@ -110,8 +117,7 @@ class Services:
     run_id: str
     sizes: OutputSizes = field(default_factory=OutputSizes)
     windows: dict[str, Window] = field(default_factory=dict[str, Window])
-    under_way: dict[asyncio.Task[None], float] = field(default_factory=dict[asyncio.Task[None], float])
-    on_the_wire: dict[bytes, asyncio.Task[None]] = field(default_factory=dict[bytes, asyncio.Task[None]])
+    on_the_wire: dict[bytes, Exchange] = field(default_factory=dict[bytes, Exchange])
     answered: bool = False
     forbidden: int = 0
     closing: bool = False
@@ -209,28 +215,26 @@ async def _wait_for_the_other(services: Services, call: Call) -> None:
 
 
 async def _attempt(services: Services, call: Call) -> Found:
-    sent_before = services.on_the_wire.get(call.key)
-    if sent_before is not None and not sent_before.done():
+    if (sent_before := services.on_the_wire.get(call.key)) is not None:
         # For a caller that was cancelled since. It is being paid for: wait for it, then look in the journal.
-        await asyncio.wait([sent_before])
+        await asyncio.wait([sent_before.task])
     grant, reservation = await _get_leave_and_money(services, call)
+    if call.key in services.on_the_wire:  # another chain has sent the same while this one waited
+        _leave_unsent(services, call, grant)
+        if reservation is not None:
+            services.budget.settle(reservation, NOTHING)
+        raise AskedElsewhere
     # Who waits for this may be cancelled; the exchange then goes on alone, and the client waits for it.
     done: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(_exchange_into(done, services, call, grant, reservation))
-    services.under_way[task] = services.clock.now() + services.config.retry.deadline_seconds
-    services.on_the_wire[call.key] = task
-    task.add_done_callback(partial(_landed, services, call.key))
+    give_up_at = services.clock.now() + services.config.retry.deadline_seconds
+    services.on_the_wire[call.key] = Exchange(task, give_up_at)
+    task.add_done_callback(lambda _: services.on_the_wire.pop(call.key))
     call.tally.on_the_wire = True
     try:
         return await done
     finally:
         call.tally.on_the_wire = False
-
-
-def _landed(services: Services, key: bytes, task: asyncio.Task[None]) -> None:
-    services.under_way.pop(task, None)
-    if services.on_the_wire.get(key) is task:
-        del services.on_the_wire[key]
 
 
 async def _get_leave_and_money(services: Services, call: Call) -> tuple[Grant, Reservation | None]:
@@ -239,6 +243,7 @@ async def _get_leave_and_money(services: Services, call: Call) -> tuple[Grant, R
     worst = _worst(services, call)
     if worst is None:
         return await _get_leave(services, call), None
+    waited_seconds = 0.0
     while True:
         await budget.require(worst)
         grant = await _get_leave(services, call)
@@ -257,8 +262,9 @@ async def _get_leave_and_money(services: Services, call: Call) -> tuple[Grant, R
                 "asked within the call's deadline"
             )
         await budget.wait_for_returns()
+        waited_seconds += clock.now() - started
         _waited(services, call.tally, "budget", clock.now() - started)
-        budget.warn_waiting(call.tally.wait_seconds)
+        budget.warn_waiting(waited_seconds)
 
 
 def _worst(services: Services, call: Call) -> Spending | None:
@@ -368,10 +374,8 @@ async def _exchange(
         returned = Return(grant=grant, answered=False, failed="no answer came")
         spent = None
         response = await _send(services, call)
-        task = asyncio.current_task()
-        if task in services.under_way:
-            # The answer is here: however long it takes to keep, nobody cuts it short.
-            services.under_way[task] = math.inf
+        # The answer is here: however long it takes to keep, nobody cuts it short.
+        services.on_the_wire[call.key].give_up_at = math.inf
         answer, error = _parse(call, response)
         returned = _returned(services, call, grant, response, error)
         if error is not None:

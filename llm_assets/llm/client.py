@@ -97,9 +97,10 @@ class LLMClient:
         try:
             if self._services is not None:
                 self._turn_away_who_waits(self._services)
-                if self._services.under_way:
+                if self._services.on_the_wire:
                     by_cancellation = kind is not None and not issubclass(kind, Exception)
-                    await self._drain(self._services.under_way, say_so=by_cancellation)
+                    tasks = {exchange.task for exchange in self._services.on_the_wire.values()}
+                    await self._drain(tasks, say_so=by_cancellation)
                 while self._calls:  # they hand back what they held
                     self._last_call_ended.clear()
                     await self._last_call_ended.wait()
@@ -234,12 +235,12 @@ class LLMClient:
     def _give_up_what_is_overdue(services: Services) -> None:
         """A server that answers drop by drop is never silent for long enough to be timed out."""
         now = services.clock.now()
-        for task in [task for task, give_up_at in services.under_way.items() if now > give_up_at]:
-            task.cancel()
+        for exchange in services.on_the_wire.values():
+            if now > exchange.give_up_at:
+                exchange.task.cancel()
 
-    async def _drain(self, under_way: Iterable[asyncio.Task[None]], *, say_so: bool) -> None:
+    async def _drain(self, late: set[asyncio.Task[None]], *, say_so: bool) -> None:
         """Let exchanges that were sent finish and reach the journal; cancel those that take too long."""
-        late = set(under_way)
         if say_so and self._drain_seconds > _SILENT_DRAIN_SECONDS:
             self._warn(
                 f"waiting up to {self._drain_seconds:.0f} s for {len(late)} answers on their way, which "

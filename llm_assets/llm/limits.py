@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -43,8 +44,17 @@ class _Waiter:
 class Limiter:
     """Leave to send, by pool. Made inside the event loop that uses it; close it to hand everything back."""
 
-    def __init__(self, store: QuotaStore, client: Client, *, headroom: float = 0.0) -> None:
+    def __init__(
+        self,
+        store: QuotaStore,
+        client: Client,
+        *,
+        headroom: float = 0.0,
+        warn: Callable[[str], None] = lambda message: None,
+    ) -> None:
         self._store = store
+        self._warn = warn
+        self._warned: set[tuple[str, str]] = set()
         self._client = client
         self._headroom = headroom
         self._lines: dict[str, _Line] = {}
@@ -103,7 +113,17 @@ class Limiter:
             limits=line.limits,
             headroom=self._headroom,
         )
-        return await self._store.transact(f"pool:{line.pool}", operation)
+        turn = await self._store.transact(f"pool:{line.pool}", operation)
+        if turn.overruled is not None and (line.pool, turn.overruled[0]) not in self._warned:
+            self._say_overruled(line.pool, *turn.overruled)
+        return turn
+
+    def _say_overruled(self, pool: str, name: str, ours: float, theirs: float) -> None:
+        self._warned.add((pool, name))
+        self._warn(
+            f"{pool}: {name} is configured as {ours:,.0f} here and as {theirs:,.0f} in another process that "
+            "runs; the smaller holds for all"
+        )
 
     @property
     def lease_seconds(self) -> float:

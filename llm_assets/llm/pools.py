@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from llm_assets.llm.buckets import (
     DAY_SECONDS,
@@ -103,6 +103,7 @@ class Turn:
     `wait_seconds` is None when nothing is left to wait for. `oversize` says that the first want left
     is larger than the limit `oversize` names, so it can never start. `cooling` says that the model is
     left alone for that many seconds, and why. `used` counts, by limit, what all clients together used.
+    `overruled` names a limit for which another client configured less than this one: ours, and theirs.
     """
 
     grants: list[Grant]
@@ -111,6 +112,7 @@ class Turn:
     oversize: tuple[str, float, float] | None = None
     cooling: tuple[float, str] | None = None
     used: dict[str, Used] = field(default_factory=dict[str, Used])
+    overruled: tuple[str, float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +136,7 @@ def exchange(
     """Settle what came back, then start as many of `wanted` as may start now. Changes `state`."""
     buckets = load_buckets(state.get("buckets", {}))
     _follow_the_clock(state, buckets, now)
-    _configure(buckets, limits, headroom, now)
+    overruled = _configure(state, buckets, client, limits, headroom, now)
     _expire(state, client, now)
     for bucket in buckets.values():
         if not state["flight"]:
@@ -146,7 +148,8 @@ def exchange(
     turn = _start(state, buckets, client, wanted, now)
     _take_off(state, client, turn.grants, now)
     state["buckets"] = {name: bucket.dump() for name, bucket in buckets.items()}
-    return replace(turn, used={name: Used(bucket.sent, bucket.offered) for name, bucket in buckets.items()})
+    used = {name: Used(bucket.sent, bucket.offered) for name, bucket in buckets.items()}
+    return replace(turn, used=used, overruled=overruled)
 
 
 def _follow_the_clock(state: State, buckets: dict[str, Bucket], now: float) -> None:
@@ -164,19 +167,38 @@ def _follow_the_clock(state: State, buckets: dict[str, Bucket], now: float) -> N
         entry[0] -= back
     for place in state.get("queue", {}).values():
         place[2] -= back
+    for vote in state.get("limits", {}).values():
+        vote[0] -= back
 
 
-def _configure(buckets: dict[str, Bucket], limits: Limits | None, headroom: float, now: float) -> None:
-    if limits is None:
-        return
+def _configure(
+    state: State,
+    buckets: dict[str, Bucket],
+    client: Client,
+    limits: Limits | None,
+    headroom: float,
+    now: float,
+) -> tuple[str, float, float] | None:
+    """Of what living clients configured the smallest holds. Returns what of ours does not, and what does."""
+    votes: dict[str, list[Any]] = state.setdefault("limits", {})
+    for client_id in [key for key, (until, _) in votes.items() if until < now]:
+        del votes[client_id]
+    ours = {} if limits is None else {name: value for name, value in limits if value is not None}
+    if ours:
+        votes[client.id] = [now + client.lease_seconds, ours]
+    overruled = None
     for name, period in _MINUTES_AND_DAYS.items():
-        limit = getattr(limits, name)
-        if limit is None:
+        told = [vote[name] for _, vote in votes.values() if name in vote]
+        if not told:
             continue
+        limit = min(told)
+        if ours.get(name, 0) > limit:
+            overruled = (name, ours[name], limit)
         if name not in buckets:
             buckets[name] = new_bucket(limit, period, headroom, now, configured=True)
         elif buckets[name].configured != limit:
             configure(buckets[name], limit, headroom)
+    return overruled
 
 
 _MINUTES_AND_DAYS = {

@@ -25,6 +25,7 @@ from llm_assets.errors import (
 from llm_assets.llm.client import LLMClient
 from llm_assets.llm.models import ClientConfig, ModelConfig
 from llm_assets.llm.requests import ChatRequest, Message
+from llm_assets.llm.sizes import worst_case
 
 FAST = {"max_attempts": 3, "first_wait_seconds": 0.001, "max_wait_seconds": 0.002, "cool_down_seconds": 0.01}
 
@@ -493,3 +494,20 @@ async def test_a_server_that_forbids_everything_stops_the_run() -> None:
                 async for _ in client.run(ask(str(number)) for number in range(1000)):
                     pass
     assert len(server.requests) <= 24
+
+
+async def test_a_wait_for_something_else_is_no_wait_for_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waited long for the limits, then a moment for money, is not told of other runs."""
+    monkeypatch.setattr("llm_assets.llm.budget._SILENT_WAIT_SECONDS", 0.5)
+    said: list[str] = []
+    worst = worst_case(ask("1"), ModelConfig.of("gpt-6-luna"))[1]
+    replies = [answer(), error(429, "rate_limit_exceeded", kind="requests"), answer(), answer()]
+    async with scripted_server(lambda request, number: replies[number - 1]) as server:
+        server.headers = {"retry-after-ms": "700"}
+        budget = {"tokens_per_run": worst + 227}
+        async with LLMClient(config(server.base_url, budget=budget), warn=said.append) as client:
+            await client.call(ask("1"))
+            await asyncio.gather(client.call(ask("2")), client.call(ask("3")))
+    assert client.metrics.snapshot().wait_seconds["budget"] > 0
+    assert client.metrics.snapshot().wait_seconds["limit"] > 0.5
+    assert not any("hold the rest" in message for message in said)

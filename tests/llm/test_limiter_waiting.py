@@ -223,3 +223,30 @@ def test_what_a_request_did_not_use_comes_back() -> None:
         assert loop.time() - before < 2
 
     run_virtual(scenario())
+
+
+def test_of_different_limits_the_smaller_holds_and_is_said_once() -> None:
+    """Two processes that were configured differently do not overwrite each other in turns."""
+
+    async def scenario() -> None:
+        store, said = MemoryQuota(LoopClock()), list[str]()
+        strict = Limiter(store, Client(id="strict"))
+        loose = Limiter(store, Client(id="loose"), warn=said.append)
+        small, large = Limits(requests_per_minute=60), Limits(requests_per_minute=600)
+        for _ in range(10):
+            for limiter, limits in ((strict, small), (loose, large)):
+                grant = await limiter.acquire("m", Want(1, 0), limits, max_wait_seconds=99)
+                limiter.settle("m", Return(grant=grant))
+                await asyncio.sleep(0.1)
+                (bucket,) = store._values["pool:m"]["buckets"].values()
+                assert bucket[0] == 60
+        assert said == [
+            "m: requests_per_minute is configured as 600 here and as 60 in another process that runs; "
+            "the smaller holds for all"
+        ]
+        await asyncio.sleep(120)  # the strict one is gone
+        await loose.acquire("m", Want(1, 0), large, max_wait_seconds=99)
+        (bucket,) = store._values["pool:m"]["buckets"].values()
+        assert bucket[0] == 600
+
+    run_virtual(scenario())
