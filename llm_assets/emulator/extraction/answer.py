@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from llm_assets.emulator.extraction.fields import ALIASES, SYNONYMS, suggestions
+from llm_assets.emulator.extraction.merging import merged, part_answers
 from llm_assets.emulator.extraction.reading import Reading
 from llm_assets.emulator.extraction.transcript import find_transcript
 from llm_assets.emulator.schema.check import Schema, as_schema
@@ -25,8 +26,9 @@ _WITHOUT_SCHEMA: Schema = {
 
 
 def text_answer(turns: Sequence[Turn]) -> str:
-    """A summary in words, for a chat that asks for no JSON."""
-    return _reading(turns).summary
+    """A summary in words; JSON in a fence, as models write it, where the instructions tell a schema."""
+    told = _schema_in(turns)
+    return _reading(turns).summary if told is None else f"```json\n{json_answer(turns, told)}\n```"
 
 
 def json_answer(turns: Sequence[Turn], schema: Schema | None) -> str:
@@ -36,7 +38,9 @@ def json_answer(turns: Sequence[Turn], schema: Schema | None) -> str:
     told it there. Raises Unsatisfiable when no value was found for it.
     """
     schema = schema or _schema_in(turns) or _WITHOUT_SCHEMA
-    value = fill(schema, suggestions(_reading(turns)), ALIASES, SYNONYMS)
+    parts = part_answers(content for role, content in turns if role == "user")
+    known = merged(parts) if parts else suggestions(_reading(turns))
+    value = fill(schema, known, ALIASES, SYNONYMS)
     return json.dumps(value, ensure_ascii=False)
 
 
