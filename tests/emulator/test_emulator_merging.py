@@ -37,7 +37,7 @@ PARTS = [
 
 
 def test_parts_are_merged_field_by_field() -> None:
-    """Lists are joined, numbers averaged, texts strung together; of names the last of the most frequent wins."""
+    """Lists are joined, numbers averaged, texts strung together; of names the most frequent wins."""
     asked = "Answers for the parts:\n" + "\n".join(map(json.dumps, PARTS))
     repair = ("user", "That answer is not valid.")
     for turns in ([("user", asked)], [("user", asked), ("assistant", "what?"), repair]):
