@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from llm_assets.orchestration.build import build_audio_insights
     from llm_assets.orchestration.component import AudioInsights
     from llm_assets.orchestration.insights_asset import build_insights_asset
+    from llm_assets.orchestration.connect import connect
     from llm_assets.orchestration.io_manager import DuckDBFrameIOManager
     from llm_assets.orchestration.report_asset import build_report_asset
     from llm_assets.orchestration.resource import OpenAIResource
@@ -48,6 +49,7 @@ _HOMES = {
     "build_audio_insights": "orchestration.build",
     "build_report_asset": "orchestration.report_asset",
     "build_insights_asset": "orchestration.insights_asset",
+    "connect": "orchestration.connect",
     "stop_on_sigterm": "llm.stopping",
 }
 
@@ -73,6 +75,7 @@ __all__ = [
     "build_audio_insights",
     "build_insights_asset",
     "build_report_asset",
+    "connect",
     "stop_on_sigterm",
 ]
 

@@ -1,7 +1,6 @@
 """`llm-assets sql`: ask the tables, read-only, and show the answer to a person or hand it to a script.
 
-What a reader would get wrong: the database is let go before the first character is printed. A pager at
-the other end of a pipe can stay open for hours, and no run could write in the meantime.
+It asks what is published at that moment: it waits for no run, and no run waits for it.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import IO, cast
 import click
 
 from llm_assets.cli.sql_formats import WRITERS
-from llm_assets.errors import WarehouseError, WarehouseLocked, WarehouseMissing
+from llm_assets.errors import WarehouseError, WarehouseMissing
 from llm_assets.warehouse.query import QueryResult, query, relations
 
 EXAMPLE = 'llm-assets sql "select asset, model, calls, cost_usd from daily_cost"'
@@ -25,13 +24,14 @@ _MEMORY_BYTES = 16 * 1024 * 1024
 # The backspace-b lines keep click from filling the paragraph.
 _EPILOG = """\b
 Exit codes: 0 the question was answered, 1 the question is wrong or wants more than
-reading, 2 wrong usage, 3 the database file is missing or held by another program.
+reading, 2 wrong usage, 3 nothing has been written there yet.
 
 \b
 Examples:
   llm-assets sql
   llm-assets sql "select * from daily_cost"
-  llm-assets sql --format csv "select * from insights" > insights.csv
+  llm-assets sql --csv "select * from insights" > insights.csv
+  llm-assets sql --json "select * from conversation" | jq -r .[].text
   llm-assets sql - < question.sql
 """
 
@@ -42,8 +42,8 @@ class QueryRefused(click.ClickException):
     exit_code = 1
 
 
-class FileUnavailable(click.ClickException):
-    """The file is missing or held by another program."""
+class NothingThere(click.ClickException):
+    """Nothing has been written to the place yet."""
 
     exit_code = 3
 
@@ -58,6 +58,8 @@ class FileUnavailable(click.ClickException):
     show_default=True,
     help="table is for people and shortens long texts; the others are complete and for scripts.",
 )
+@click.option("--csv", "output_format", flag_value="csv", help="Short for --format csv.")
+@click.option("--json", "output_format", flag_value="json", help="Short for --format json.")
 @click.option(
     "--limit",
     type=click.IntRange(min=0),
@@ -65,21 +67,11 @@ class FileUnavailable(click.ClickException):
 )
 @click.option(
     "--database",
-    metavar="PATH",
-    help="DuckDB file.  [default: LLM_ASSETS_DUCKDB, else data/llm_assets.duckdb in the project's root]",
+    metavar="PLACE",
+    help="DuckDB file, URL of Parquet tables (s3://…) or database (md:…).  "
+    "[default: LLM_ASSETS_DUCKDB, else data/llm_assets.duckdb in the project's root]",
 )
-@click.option(
-    "--wait",
-    "wait_seconds",
-    metavar="SECONDS",
-    type=click.FloatRange(min=0),
-    default=10.0,
-    show_default=True,
-    help="How long to wait while a run writes.",
-)
-def sql_command(
-    sql: str | None, output_format: str, limit: int | None, database: str | None, wait_seconds: float
-) -> None:
+def sql_command(sql: str | None, output_format: str, limit: int | None, database: str | None) -> None:
     """Ask the tables a question in SQL, read-only. With - the question is read from standard input.
 
     Without a question it lists the tables and views.
@@ -92,9 +84,9 @@ def sql_command(
     if limit is None:
         limit = _TABLE_ROWS if output_format == "table" and sql is not None else 0
     try:
-        _answer(path, sql, output_format, limit, wait_seconds)
-    except (WarehouseMissing, WarehouseLocked) as error:
-        raise FileUnavailable(str(error)) from error
+        _answer(path, sql, output_format, limit)
+    except WarehouseMissing as error:
+        raise NothingThere(str(error)) from error
     except WarehouseError as error:
         raise QueryRefused(str(error)) from error
 
@@ -106,29 +98,27 @@ def _configured_database() -> str:
     return Settings.from_env().duckdb_path
 
 
-def _answer(path: str, sql: str | None, output_format: str, limit: int, wait_seconds: float) -> None:
+def _answer(path: str, sql: str | None, output_format: str, limit: int) -> None:
     with tempfile.SpooledTemporaryFile(_MEMORY_BYTES, mode="w+", encoding="utf-8", newline="") as spool:
         output = cast("IO[str]", spool)
-        _write(path, sql, output_format, limit, wait_seconds, output)
+        _write(path, sql, output_format, limit, output)
         output.seek(0)
         shutil.copyfileobj(output, sys.stdout)
 
 
-def _write(
-    path: str, sql: str | None, output_format: str, limit: int, wait_seconds: float, output: IO[str]
-) -> None:
+def _write(path: str, sql: str | None, output_format: str, limit: int, output: IO[str]) -> None:
     write = WRITERS[output_format]
     if sql is not None:
-        with query(path, sql, lock_timeout_seconds=wait_seconds) as result:
+        with query(path, sql) as result:
             write(result, limit, output)
         return
-    write(_listing(path, wait_seconds), limit, output)
+    write(_listing(path), limit, output)
     if output_format == "table":
         output.write(f"Ask them, for instance:\n  {EXAMPLE}\n")
 
 
-def _listing(path: str, wait_seconds: float) -> QueryResult:
-    found = relations(path, lock_timeout_seconds=wait_seconds)
+def _listing(path: str) -> QueryResult:
+    found = relations(path)
     rows = ((relation.name, relation.kind, relation.row_count, relation.description) for relation in found)
     return QueryResult(
         ("name", "kind", "rows", "description"), ("VARCHAR", "VARCHAR", "BIGINT", "VARCHAR"), rows

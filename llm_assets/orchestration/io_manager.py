@@ -48,7 +48,7 @@ class DuckDBFrameIOManager(dg.ConfigurableIOManager):
         with as_failures():
             table = _table_of(context.asset_key, metadata)
             days = partition_dates(context.asset_partition_keys)
-            frame = read_partition(self.path, table, days, lock_timeout_seconds=self.lock_timeout_seconds)
+            frame = read_partition(self.path, table, days)
             _require_materialized(context, frame)
             return frame
 

@@ -1,9 +1,10 @@
-"""Pieces of SQL text: quoted names and the condition for partitions. Values are always parameters."""
+"""Names and values as pieces of SQL text and of paths, quoted so that they are nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from urllib.parse import quote
 
 
 def identifier(name: str) -> str:
@@ -14,6 +15,12 @@ def identifier(name: str) -> str:
 def literal(text: str) -> str:
     """A string literal, for statements that take no parameters (`COMMENT ON`)."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def folder_name(table: str) -> str:
+    """A table's folder. Never one above or outside, nor one that Spark and Athena take for hidden."""
+    quoted = quote(table, safe=" ")
+    return f"%{ord(quoted[0]):02X}{quoted[1:]}" if quoted[:1] in ("_", ".") else quoted
 
 
 def in_partitions(partition_dates: Sequence[date]) -> tuple[str, list[object]]:

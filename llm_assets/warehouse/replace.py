@@ -11,15 +11,11 @@ from datetime import date, datetime
 
 import pandas as pd
 
-from llm_assets.warehouse.catalog import Catalog
-from llm_assets.warehouse.connection import LOCK_TIMEOUT_SECONDS, Connection, writing
-from llm_assets.warehouse.names import identifier, in_partitions
-from llm_assets.warehouse.staging import StagedRows, stage
-from llm_assets.warehouse.tables import Column, Table
-from llm_assets.warehouse.values import is_document, type_of
-from llm_assets.warehouse.views import ensure_views
+from llm_assets.warehouse.staging import stage
+from llm_assets.warehouse.stores import tables_at
+from llm_assets.warehouse.tables import Table
 
-_STAGED = "staged_rows"
+LOCK_TIMEOUT_SECONDS = 60.0
 
 
 def replace_partition(
@@ -32,22 +28,16 @@ def replace_partition(
 ) -> None:
     """Make the frame the whole content of these days of the table, child tables included.
 
-    One transaction, taken in turn with all other writers; the rows are checked and converted before it
-    begins. `llm_calls` and other shared children are replaced for this table only.
+    `path` is a DuckDB file, a URL or a database's name. The rows are checked, converted and, for a file,
+    on disk before the turn to write is taken. `llm_calls` and other shared children are replaced for this
+    table only.
 
-    Raises TableMismatch when rows and table do not fit together, WarehouseLocked when the file was not
-    to be had within `lock_timeout_seconds`, WarehouseError when it cannot be written. Then nothing has
-    changed.
+    Raises TableMismatch when rows and table do not fit together, WarehouseLocked when it was not this
+    writer's turn within `lock_timeout_seconds`, WarehouseError when nothing can be written. Then nothing
+    has changed.
     """
-    dates = _days(partition_dates)
-    staged = stage(table, dates, frame)
-    with writing(path, lock_timeout_seconds) as connection:
-        catalog = Catalog(connection)
-        for rows in staged:
-            catalog.ensure(rows.table)
-            _delete(connection, rows, dates)
-            _insert(connection, rows)
-        ensure_views(connection, catalog)
+    days = _days(partition_dates)
+    tables_at(path).replace(stage(table, days, frame), days, lock_timeout_seconds)
 
 
 def _days(partition_dates: Sequence[date]) -> list[date]:
@@ -55,35 +45,3 @@ def _days(partition_dates: Sequence[date]) -> list[date]:
     if not days:
         raise ValueError("no partition to replace: partition_dates is empty")
     return days
-
-
-def _delete(connection: Connection, rows: StagedRows, dates: list[date]) -> None:
-    condition, parameters = in_partitions(dates)
-    if rows.asset is not None:
-        condition += " AND asset = ?"
-        parameters.append(rows.asset)
-    table = identifier(rows.table.name)
-    connection.execute(f"DELETE FROM {table} WHERE {condition}", parameters)  # noqa: S608 - names are quoted
-
-
-def _insert(connection: Connection, rows: StagedRows) -> None:
-    if not len(rows):
-        return
-    table = identifier(rows.table.name)
-    names = ", ".join(identifier(column.name) for column in rows.table.columns)
-    values = ", ".join(_cast(column) for column in rows.table.columns)
-    connection.register(_STAGED, rows.frame)
-    try:
-        connection.execute(
-            f"INSERT INTO {table} ({names}) SELECT {values} FROM {_STAGED}"  # noqa: S608 - names are quoted
-        )
-    finally:
-        connection.unregister(_STAGED)
-
-
-def _cast(column: Column) -> str:
-    sql_type = type_of(column.sql_type)
-    text = identifier(column.name)
-    if is_document(sql_type):
-        text = f"CAST({text} AS JSON)"
-    return f"CAST({text} AS {sql_type})"

@@ -11,8 +11,7 @@ from datetime import date
 from typing import Any, TypeVar
 
 from llm_assets.warehouse import report_sql as sql
-from llm_assets.warehouse.catalog import Catalog
-from llm_assets.warehouse.connection import LOCK_TIMEOUT_SECONDS, Connection, reading
+from llm_assets.warehouse.found import FoundTables
 from llm_assets.warehouse.names import identifier, literal
 from llm_assets.warehouse.report_columns import AnswerColumns, TopicsColumn, answer_columns
 from llm_assets.warehouse.report_rows import (
@@ -30,6 +29,8 @@ from llm_assets.warehouse.report_rows import (
     TopicDay,
     Totals,
 )
+from llm_assets.warehouse.sessions import Connection
+from llm_assets.warehouse.stores import tables_at
 from llm_assets.warehouse.tables import LLM_CALLS, RECORDINGS, TRANSCRIPTS, Table
 
 MOST_TOPICS = 10
@@ -48,10 +49,10 @@ class Period:
     last: date
 
 
-def months_with_rows(path: str, *, lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> tuple[date, ...]:
-    """The first days of all months that any table has rows of. Raises as `connection.reading` does."""
-    with reading(path, lock_timeout_seconds) as connection:
-        catalog = Catalog(connection)
+def months_with_rows(path: str) -> tuple[date, ...]:
+    """The first days of all months that any table has rows of. Raises as `query.query` does."""
+    with tables_at(path).reading() as connection:
+        catalog = FoundTables(connection)
         fixed = [table.name for table in (RECORDINGS, TRANSCRIPTS, LLM_CALLS) if catalog.columns(table)]
         names = {*fixed, *catalog.tables_with(sql.INSIGHTS)}
         rows = " UNION ALL ".join(f"SELECT partition_date FROM {identifier(name)}" for name in sorted(names))  # noqa: S608 - names are quoted
@@ -59,15 +60,13 @@ def months_with_rows(path: str, *, lock_timeout_seconds: float = LOCK_TIMEOUT_SE
         return tuple(day for (day,) in found)
 
 
-def read_month(
-    path: str, month: Period, before: Period, *, lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS
-) -> MonthRows:
+def read_month(path: str, month: Period, before: Period) -> MonthRows:
     """Everything a report of `month` shows, compared with the month `before`, which ends where it begins.
 
-    Raises as `connection.reading` does, and TableMismatch when a table has columns of other types.
+    Raises as `query.query` does, and TableMismatch when a table has columns of other types.
     """
-    with reading(path, lock_timeout_seconds) as connection:
-        catalog = Catalog(connection)
+    with tables_at(path).reading() as connection:
+        catalog = FoundTables(connection)
         now, then = _Reader(connection, catalog, month), _Reader(connection, catalog, before)
         return MonthRows(
             totals=now.totals(),
@@ -84,7 +83,7 @@ def read_month(
 class _Reader:
     """Asks about the rows of one period."""
 
-    def __init__(self, connection: Connection, catalog: Catalog, period: Period) -> None:
+    def __init__(self, connection: Connection, catalog: FoundTables, period: Period) -> None:
         self.connection, self.catalog, self.period = connection, catalog, period
         found = catalog.tables_with(sql.INSIGHTS)
         self.insights = [name for name in found if self._any_row(identifier(name))]

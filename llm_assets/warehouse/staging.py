@@ -15,8 +15,9 @@ from typing import Any, cast
 import pandas as pd
 
 from llm_assets.errors import TableMismatch
+from llm_assets.warehouse.names import identifier
 from llm_assets.warehouse.tables import Child, Column, Table
-from llm_assets.warehouse.values import DoesNotFit, is_missing, text_of
+from llm_assets.warehouse.values import DoesNotFit, is_document, is_missing, text_of, type_of
 
 Texts = dict[str, list[str | None]]
 
@@ -31,6 +32,12 @@ class StagedRows:
     table: Table
     texts: Texts
     asset: str | None = None
+    is_child: bool = False
+
+    @property
+    def days(self) -> set[str]:
+        """The days that have rows."""
+        return {day for day in self.texts["partition_date"] if day is not None}
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -39,6 +46,15 @@ class StagedRows:
 
     def __len__(self) -> int:
         return len(self.texts[self.table.columns[0].name])
+
+
+def cast_sql(column: Column) -> str:
+    """The expression that makes a column's value of its staged text."""
+    sql_type = type_of(column.sql_type)
+    text = identifier(column.name)
+    if is_document(sql_type):
+        text = f"CAST({text} AS JSON)"
+    return f"CAST({text} AS {sql_type})"
 
 
 def stage(table: Table, partition_dates: Sequence[date], frame: pd.DataFrame) -> tuple[StagedRows, ...]:
@@ -113,9 +129,8 @@ def _stage_child(child: Child, parent: StagedRows, frame: pd.DataFrame) -> Stage
     cells = frame[child.column].tolist() if child.column in frame.columns else []
     rows = _child_rows(child, parent, cells)
     values = {column.name: [row.get(column.name) for row in rows] for column in child.table.columns}
-    return StagedRows(
-        child.table, _texts(child.table, values), asset=parent.table.name if child.shared else None
-    )
+    asset = parent.table.name if child.shared else None
+    return StagedRows(child.table, _texts(child.table, values), asset, is_child=True)
 
 
 def _child_rows(child: Child, parent: StagedRows, cells: list[Any]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from llm_assets.errors import ConfigurationError
 
-VIEW_NAMES = ("daily_cost", "model_quality", "fallback_rate")
+VIEW_NAMES = ("daily_cost", "model_quality", "fallback_rate", "conversation")
 
 # Exact, because money is added up: a sum of binary fractions drifts, and a budget is compared with it.
 # Nine decimals, because the cheapest things sold are single tokens at $0.01 a million (1e-8 USD); nine

@@ -1,4 +1,4 @@
-"""The views `daily_cost`, `model_quality` and `fallback_rate`, over whichever tables there are.
+"""The views over the tables there are: costs, quality by model, fallbacks, and conversations by turns.
 
 Extractors add tables, so the views over answers are written anew from the tables found. Tables are
 known by their columns, not by their names.
@@ -6,12 +6,11 @@ known by their columns, not by their names.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from llm_assets.warehouse.catalog import Catalog
-from llm_assets.warehouse.connection import Connection
 from llm_assets.warehouse.names import identifier, literal
-from llm_assets.warehouse.tables import LLM_CALLS, TRANSCRIPTS
+from llm_assets.warehouse.sessions import Connection
+from llm_assets.warehouse.tables import LLM_CALLS, SEGMENTS, TRANSCRIPTS, Table
 
 _ANSWER_COLUMNS = ["partition_date", "recording_id", "status", "provider", "model", "fallback_reason"]
 
@@ -61,26 +60,73 @@ _FALLBACK_RATE = """
     ORDER BY ALL
 """
 
+# Segments in a row of one speaker on one channel are one turn: that is how people read a conversation.
+_CONVERSATION = """
+    SELECT partition_date, recording_id,
+           row_number() OVER (
+               PARTITION BY partition_date, recording_id ORDER BY first_index
+           ) - 1 AS turn_index,
+           speaker, channel, start_seconds, end_seconds, text
+    FROM (
+        SELECT partition_date, recording_id, turn, min(segment_index) AS first_index,
+               any_value(speaker) AS speaker, any_value(channel) AS channel,
+               min(start_seconds) AS start_seconds, max(end_seconds) AS end_seconds,
+               string_agg(text, ' ' ORDER BY segment_index) AS text
+        FROM (
+            SELECT *, count(*) FILTER (WHERE changes)
+                   OVER (PARTITION BY partition_date, recording_id ORDER BY segment_index) AS turn
+            FROM (
+                SELECT *, speaker IS DISTINCT FROM lag(speaker) OVER recording
+                          OR channel IS DISTINCT FROM lag(channel) OVER recording AS changes
+                FROM segments
+                WINDOW recording AS (PARTITION BY partition_date, recording_id ORDER BY segment_index)
+            )
+        )
+        GROUP BY partition_date, recording_id, turn
+    )
+    ORDER BY partition_date, recording_id, turn_index
+"""
+
 _VIEWS = {
+    "conversation": (_CONVERSATION, "Who said what, one row per turn, in reading order."),
     "daily_cost": (_DAILY_COST, "Calls, usage and cost per day, asset, provider and model."),
     "model_quality": (_MODEL_QUALITY, "How the rows of each asset and model ended, over all days."),
     "fallback_rate": (_FALLBACK_RATE, "Share of answered rows that a fallback answered, per day and asset."),
 }
 
 
-def ensure_views(connection: Connection, catalog: Catalog) -> None:
-    """Create or renew the views, and the tables without which they would be nothing."""
-    catalog.ensure(LLM_CALLS)
-    catalog.ensure(TRANSCRIPTS)
-    answers = _answers([name for name in catalog.tables_with(_ANSWER_COLUMNS) if name != LLM_CALLS.name])
+def create_views(connection: Connection, tables: Iterable[Table]) -> None:
+    """Create or renew the views over these tables. Those that are missing count as empty."""
+    known = {table.name: table for table in tables}
+    answers = _answers([table for table in known.values() if _has_answers(table)])
     for name, (sql, description) in _VIEWS.items():
+        sources = ", ".join(
+            f"{identifier(table.name)} AS ({empty_sql(table)})"
+            for table in (LLM_CALLS, SEGMENTS)
+            if table.name not in known
+        )
+        sql = f"WITH {sources} {sql}" if sources else sql
         connection.execute(f"CREATE OR REPLACE VIEW {identifier(name)} AS {sql.format(answers=answers)}")
         connection.execute(f"COMMENT ON VIEW {identifier(name)} IS {literal(description)}")
 
 
-def _answers(tables: Sequence[str]) -> str:
+def _has_answers(table: Table) -> bool:
+    columns = {column.name.lower() for column in table.columns}
+    return table.name != LLM_CALLS.name and columns.issuperset(_ANSWER_COLUMNS)
+
+
+def _answers(tables: Sequence[Table]) -> str:
     columns = ", ".join(_ANSWER_COLUMNS)
+    if not tables:
+        return f"SELECT NULL::VARCHAR AS asset, {columns} FROM ({empty_sql(TRANSCRIPTS)})"  # noqa: S608
     return " UNION ALL ".join(
-        f"SELECT {literal(name)} AS asset, {columns} FROM {identifier(name)}"  # noqa: S608 - names are quoted
-        for name in tables
+        f"SELECT {literal(table.name)} AS asset, {columns} "  # noqa: S608 - names are quoted
+        f"FROM {identifier(table.name)}"
+        for table in tables
     )
+
+
+def empty_sql(table: Table) -> str:
+    """The table's columns without a row."""
+    columns = (f"CAST(NULL AS {column.sql_type}) AS {identifier(column.name)}" for column in table.columns)
+    return f"SELECT {', '.join(columns)} WHERE false"

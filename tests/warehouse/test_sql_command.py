@@ -7,20 +7,18 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
 from click.testing import CliRunner, Result
-from warehouse_processes import hold_open
 
 from llm_assets.cli.sql import sql_command
+from llm_assets.warehouse.turns import turn
 
 
 @pytest.fixture
 def run(sample: str) -> Callable[..., Result]:
     def run(*arguments: str, stdin: str | None = None, width: int = 100, database: str = sample) -> Result:
-        options = [*arguments, "--database", database, "--wait", "0"]
+        options = [*arguments, "--database", database]
         return CliRunner().invoke(sql_command, options, input=stdin, env={"COLUMNS": str(width)})
 
     return run
@@ -150,15 +148,16 @@ def test_nothing_written_yet_is_exit_code_3(run: Run, tmp_path: Path) -> None:
     assert "run `llm-assets demo` or materialize a partition" in result.stderr
 
 
-def test_a_locked_file_is_exit_code_3(run: Run, start: Callable[..., Any], path: str) -> None:
-    """A file that another program holds is explained with the program."""
-    Path(path).parent.mkdir()
-    duckdb.connect(path).close()
-    process, pipe = start(hold_open, path, False)
-    assert pipe.recv() == "open"
-    result = run("select 1", database=path)
-    assert (result.exit_code, result.stdout) == (3, "")
-    assert f"process {process.pid}" in result.stderr
+def test_a_writer_does_not_keep_it_waiting(run: Run, sample: str) -> None:
+    """While a run has its turn to write, a question is answered from what was published before."""
+    with turn(sample, 1.0):
+        assert run("select count(*) as n from recordings", "--csv").stdout == "n\n12\n"
+
+
+def test_short_names_of_formats(run: Run) -> None:
+    """--csv and --json are what they say."""
+    assert run("select 1 as a", "--csv").stdout == "a\n1\n"
+    assert json.loads(run("select 1 as a", "--json").stdout) == [{"a": 1}]
 
 
 def test_the_database_is_the_configured_one(sample: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The file is taken in turn, for a bounded time, and whoever cannot have it is told who does."""
+"""Writers take turns, first come, first served; readers wait for nobody and hold up nobody."""
 
 from __future__ import annotations
 
@@ -10,110 +10,190 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pytest
-from filelock import FileLock
-from warehouse_processes import COUNTS, hold_open, write_counts, write_transcripts, writer_days
+from warehouse_processes import (
+    COUNTS,
+    ask_again_and_again,
+    hold_connected,
+    hold_open,
+    hold_turn,
+    wait_for_turns,
+    write_counts,
+    writer_days,
+)
 from warehouse_samples import DAYS, recording_row
 
 from llm_assets.errors import WarehouseError, WarehouseLocked, WarehouseMissing
-from llm_assets.warehouse.connection import reading, writing
+from llm_assets.orchestration.connect import connect
+from llm_assets.warehouse import snapshots
 from llm_assets.warehouse.query import query, relations
 from llm_assets.warehouse.read import read_partition
 from llm_assets.warehouse.replace import replace_partition
-from llm_assets.warehouse.tables import RECORDINGS, TRANSCRIPTS
+from llm_assets.warehouse.stores import tables_at
+from llm_assets.warehouse.tables import RECORDINGS
+from llm_assets.warehouse.turns import turn
 
 PARTITIONS = 5
+NAMES = "select file_name from recordings order by 1"
 
 
-def write(path: str, lock_timeout_seconds: float = 0.0) -> None:
-    frame = pd.DataFrame([recording_row(DAYS[0], "03020")])
+def write(path: str, lock_timeout_seconds: float = 0.0, name: str = "03020") -> None:
+    frame = pd.DataFrame([recording_row(DAYS[0], name)])
     replace_partition(path, RECORDINGS, DAYS[:1], frame, lock_timeout_seconds=lock_timeout_seconds)
 
 
-def interrupted_writer(path: str) -> None:
-    with writing(path) as connection:
-        connection.execute("DELETE FROM recordings")
-        raise KeyboardInterrupt
+def names(path: str) -> list[tuple[str]]:
+    with query(path, NAMES) as result:
+        return list(result.rows)
 
 
-def test_two_processes_lose_nothing(path: str, start: Callable[..., Any]) -> None:
-    """Two processes that write many partitions of one table at once both get all of them in."""
-    pipes = [start(write_counts, path, writer, PARTITIONS)[1] for writer in range(2)]
-    assert [pipe.recv() for pipe in pipes] == ["ready", "ready"]
+def folders(path: str) -> list[str]:
+    """The numbers of the snapshots that are kept."""
+    return sorted(found.name for found in (Path(path).with_suffix(".tables") / "_snapshots").iterdir())
+
+
+def rows_kept(path: str) -> int:
+    return len(list((Path(path).with_suffix(".tables") / "recordings").rglob("*.parquet")))
+
+
+def test_processes_lose_nothing_and_readers_see_no_error(path: str, start: Callable[..., Any]) -> None:
+    """Processes that write one table at once get every partition in, and a reader among them no error."""
+    replace_partition(path, COUNTS, list(writer_days(11, 1)), pd.DataFrame())
+    pipes = [start(write_counts, path, writer, PARTITIONS)[1] for writer in range(3)]
+    assert [pipe.recv() for pipe in pipes] == ["ready"] * 3
+    _, reader = start(ask_again_and_again, path)
+    assert reader.recv() == "ready"
     for pipe in pipes:
         pipe.send("go")
-    assert [pipe.recv() for pipe in pipes] == ["done", "done"]
-    for writer in range(2):
+    assert [pipe.recv() for pipe in pipes] == ["done"] * 3
+    reader.send("stop")
+    _, errors = reader.recv()
+    assert errors == []
+    for writer in range(3):
         days = list(writer_days(writer, PARTITIONS))
         assert read_partition(path, COUNTS, days)["writer"].tolist() == [writer] * PARTITIONS
 
 
-@pytest.mark.parametrize("read_only", [True, False])
-def test_a_writer_is_told_who_holds_the_file(path: str, start: Callable[..., Any], read_only: bool) -> None:
-    """A file held open by another program is an error with that process's id and what to do."""
-    write(path)
-    process, pipe = start(hold_open, path, read_only)
-    assert pipe.recv() == "open"
-    with pytest.raises(WarehouseLocked, match=rf"process {process.pid} .*close its connection"):
-        write(path)
-    pipe.send("let go")
-    process.join()
-    write(path)
+def test_nobody_is_overtaken_for_long(path: str, start: Callable[..., Any]) -> None:
+    """While a process waits for its turn, each of the others gets at most about one."""
+    Path(path).parent.mkdir(parents=True)
+    others, turns = 5, 8
+    pipes = [start(wait_for_turns, path, turns)[1] for _ in range(others + 1)]
+    assert [pipe.recv() for pipe in pipes] == ["ready"] * (others + 1)
+    for pipe in pipes:
+        pipe.send("go")
+    overtaken = [count for pipe in pipes for count in pipe.recv()]
+    # One more than the others in line: the clock that orders tickets is read before a ticket is there.
+    assert max(overtaken) <= 2 * others
 
 
-def test_a_writer_waits_until_the_file_is_free(path: str, start: Callable[..., Any]) -> None:
-    """A writer that found the file held by another program writes as soon as it is let go."""
-    write(path)
-    _, holder = start(hold_open, path, False)
-    assert holder.recv() == "open"
-    _, writer = start(write_transcripts, path, "new", "isinstance(error, duckdb.Error)", False)
-    assert writer.recv() == "reached"  # its first attempt to open the file has failed
-    holder.send("let go")
-    assert isinstance(writer.recv(), int)
-    assert len(read_partition(path, TRANSCRIPTS, DAYS[:1])) == 4
-
-
-def test_a_reader_is_told_who_holds_the_file(path: str, start: Callable[..., Any]) -> None:
-    """A reader too waits only for the time allowed, then says who has the file."""
-    write(path)
-    process, pipe = start(hold_open, path, False)
-    assert pipe.recv() == "open"
-    with pytest.raises(WarehouseLocked, match=f"process {process.pid}"), reading(path, 0.0):
-        pass
-
-
-def test_readers_share_the_file(path: str, start: Callable[..., Any]) -> None:
-    """Readers of several processes, and several in one, are in nobody's way."""
-    write(path)
-    _, pipe = start(hold_open, path, True)
-    assert pipe.recv() == "open"
-    with query(path, "select 1", lock_timeout_seconds=0), reading(path, 0.0) as connection:
-        assert connection.execute("select count(*) from recordings").fetchone() == (1,)
+def test_a_dead_process_in_line_holds_up_nobody(path: str, start: Callable[..., Any]) -> None:
+    """A process killed while it has its turn, or stands in line, leaves the way free."""
+    Path(path).parent.mkdir(parents=True)
+    first, pipe = start(hold_turn, path)
+    assert pipe.recv() == "mine"
+    second, _ = start(hold_turn, path)
+    first.kill()
+    first.join()
+    second.kill()
+    second.join()
+    write(path, 10.0)
+    assert os.listdir(f"{path}.lock.d") == [] or all(
+        name.startswith(".") for name in os.listdir(f"{path}.lock.d")
+    )
 
 
 def test_whoever_comes_while_a_run_writes_stands_in_line(path: str) -> None:
-    """While another run has its turn, writers and readers wait for it, then say so."""
+    """While another run has its turn, a writer waits for it, then says so; a reader does not even notice."""
     write(path)
-    with FileLock(f"{path}.lock"):
+    with turn(path, 1.0):
         with pytest.raises(WarehouseLocked, match="written by other runs"):
             write(path)
-        with pytest.raises(WarehouseLocked, match="written by other runs"), reading(path, 0.0):
-            pass
+        assert names(path) == [("03020.ogg",)]
 
 
-def test_a_connection_of_the_same_program_counts_too(path: str) -> None:
-    """A reader left open in this very process is found, not written under."""
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_program_that_has_the_file_open_holds_up_nobody(
+    path: str, start: Callable[..., Any], read_only: bool
+) -> None:
+    """A BI tool or a DuckDB shell keeps what it opened, whole, while days are written under it."""
+    write(path, name="old")
+    process, pipe = start(hold_open, path, read_only)
+    assert pipe.recv() == "open"
+    for number in range(3):
+        write(path, name=f"new{number}")
+    pipe.send(NAMES)
+    assert pipe.recv() == [("old.ogg",)]
+    pipe.send("let go")
+    process.join()
+    assert names(path) == [("new2.ogg",)]
+
+
+def test_a_connection_keeps_what_it_saw(path: str, start: Callable[..., Any]) -> None:
+    """`connect` gives today's rows; it still has them while they are replaced, and a new one the new."""
+    write(path, name="old")
+    _, pipe = start(hold_connected, path)
+    assert pipe.recv() == "open"
+    with connect(path) as here:
+        write(path, name="new")
+        pipe.send(NAMES)
+        assert pipe.recv() == here.execute(NAMES).fetchall() == [("old.ogg",)]
+    assert connect(path).execute(NAMES).fetchall() == [("new.ogg",)]
+
+
+def test_what_nobody_reads_is_removed(
+    path: str, start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Old snapshots and their rows go once no connection, in any process, is left that reads them."""
+    monkeypatch.setattr(snapshots, "_GRACE_SECONDS", 0.0)
+    write(path, name="0")
+    _, connected = start(hold_connected, path)
+    assert connected.recv() == "open"
+    write(path, name="1")
+    _, shell = start(hold_open, path, True)
+    assert shell.recv() == "open"
+    here = connect(path)
+    for number in range(2, 5):
+        write(path, name=str(number))
+    assert folders(path) == ["00000001", "00000002", "00000004", "00000005"]
+    for pipe, expected in [(connected, "0.ogg"), (shell, "1.ogg")]:
+        pipe.send(NAMES)
+        assert pipe.recv() == [(expected,)]
+        pipe.send("let go")
+        with pytest.raises(EOFError):
+            pipe.recv()
+    assert here.execute(NAMES).fetchall() == [("1.ogg",)]
+    here.close()
+    del here
+    for number in range(5, 8):
+        write(path, name=str(number))
+    assert len(folders(path)) == 2
+    assert rows_kept(path) <= 3
+
+
+def test_a_connection_only_reads(path: str) -> None:
+    """What `connect` gives cannot change the tables, and has the caller's data frames at hand."""
     write(path)
-    with reading(path), pytest.raises(WarehouseLocked, match="another connection of this program"):
-        write(path)
-    write(path)
+    mine = pd.DataFrame({"file_name": ["03020.ogg"], "seen": [True]})
+    with connect(path) as connection:
+        joined = connection.execute("select seen from recordings join mine using (file_name)").df()
+        assert joined["seen"].tolist() == [True]
+        assert len(mine) == 1
+        with pytest.raises(duckdb.Error, match="read-only"):
+            connection.execute("drop view recordings")
+
+
+def interrupted_writer(path: str) -> None:
+    with tables_at(path).changing(1.0) as (connection, _):
+        connection.execute("DROP VIEW recordings")
+        raise KeyboardInterrupt
 
 
 def test_an_exception_lets_the_file_go(path: str) -> None:
-    """A writer or reader that fails rolls back, closes the file and gives up its turn."""
+    """A writer or reader that fails changes nothing, closes the file and gives up its turn."""
     write(path)
     with pytest.raises(KeyboardInterrupt):
         interrupted_writer(path)
-    with pytest.raises(KeyboardInterrupt), reading(path):
+    with pytest.raises(KeyboardInterrupt), tables_at(path).reading():
         raise KeyboardInterrupt
     assert len(read_partition(path, RECORDINGS, DAYS[:1])) == 1
     write(path)
@@ -121,8 +201,9 @@ def test_an_exception_lets_the_file_go(path: str) -> None:
 
 def test_nothing_written_yet_is_said(path: str) -> None:
     """Reading before anything was written says so and how to begin, and creates nothing."""
-    with pytest.raises(WarehouseMissing, match="llm-assets demo"):
-        read_partition(path, RECORDINGS, DAYS)
+    for ask in (lambda: read_partition(path, RECORDINGS, DAYS), lambda: connect(path)):
+        with pytest.raises(WarehouseMissing, match="llm-assets demo"):
+            ask()
     assert not Path(path).parent.exists()
     write(path)
     with pytest.raises(WarehouseMissing, match='no table "counts" yet'):
@@ -133,9 +214,9 @@ def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
     """Another file at the database's path is an error, and stays as it is."""
     path = tmp_path / "notes.duckdb"
     path.write_text("not a database" * 500)
-    with pytest.raises(WarehouseError, match=r"notes\.duckdb cannot be opened.*not a valid DuckDB"):
+    with pytest.raises(WarehouseError, match=r"notes\.duckdb.*not a valid DuckDB"):
         write(str(path))
-    with pytest.raises(WarehouseError, match="cannot be opened"):
+    with pytest.raises(WarehouseError, match=r"notes\.duckdb"):
         relations(str(path))
     assert path.read_text().startswith("not a database")
 
@@ -148,9 +229,8 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_somebody_else_can_be_read(path: str) -> None:
-    """A reader needs no right to write, not even for the lock file."""
+    """A reader needs no right to write."""
     write(path)
-    Path(f"{path}.lock").unlink(missing_ok=True)
     Path(path).parent.chmod(0o500)
     if os.access(Path(path).parent, os.W_OK):
         pytest.skip("this user may write anywhere")
@@ -160,13 +240,11 @@ def test_a_folder_of_somebody_else_can_be_read(path: str) -> None:
         Path(path).parent.chmod(0o700)
 
 
-def test_rows_of_a_killed_writer_are_read(path: str) -> None:
-    """What is committed but still in DuckDB's log is there for readers."""
+def test_what_people_add_to_the_file_stays(path: str) -> None:
+    """A view that somebody made in the DuckDB file is still there after the next write."""
     write(path)
-    other = duckdb.connect(path)
-    other.execute("SET checkpoint_threshold = '1GB'")
-    other.execute("PRAGMA disable_checkpoint_on_shutdown")
-    other.execute("UPDATE recordings SET file_name = 'logged'")
-    other.close()
-    assert Path(f"{path}.wal").exists()
-    assert read_partition(path, RECORDINGS, DAYS)["file_name"].tolist() == ["logged"]
+    with duckdb.connect(path) as shell:
+        shell.execute("create view mine as select count(*) as n from recordings")
+    write(path)
+    with query(path, "from mine") as result:
+        assert list(result.rows) == [(1,)]

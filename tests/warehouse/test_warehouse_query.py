@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from llm_assets.errors import WarehouseError
-from llm_assets.warehouse.connection import reading
 from llm_assets.warehouse.query import query, relations
+from llm_assets.warehouse.stores import tables_at
 
 FORBIDDEN = [
     "create table x (a int)",
@@ -37,6 +37,14 @@ FORBIDDEN = [
     "set global lock_configuration = false",
     "reset enable_external_access",
     "select 1; drop table recordings",
+    "drop view recordings",
+    "copy (select 1) to '{tables}/recordings/x.parquet'",
+    "explain analyze copy (select 1) to '{tables}/recordings/x.parquet'",
+    "explain (analyze, format json) copy (select 1) to '{tables}/recordings/x.parquet'",
+    "explain analyze explain analyze copy (select 1) to '{tables}/recordings/x.parquet'",
+    "attach '{tables}/x.duckdb'",
+    "select * from read_text('{tables}/../../pytest-of-nobody')",
+    "prepare x as copy (select 1) to '{tables}/recordings/x.parquet'",
 ]
 
 
@@ -44,16 +52,23 @@ FORBIDDEN = [
 def test_a_question_cannot_do_anything_else(sample: str, tmp_path: Path, sql: str) -> None:
     """Writing, attaching, copying, reading files, extensions and unlocking are refused."""
     (tmp_path / "secret.csv").write_text("secret\n")
-    question = sql.format(folder=tmp_path)
+    tables = Path(sample).with_suffix(".tables")
+    before = sorted(tables.rglob("*.parquet"))
+    question = sql.format(folder=tmp_path, tables=tables)
     with pytest.raises(WarehouseError), query(sample, question) as result:
         list(result.rows)
     assert [found.name for found in tmp_path.iterdir()] == ["secret.csv"]
+    assert sorted(tables.rglob("*.parquet")) == before
+    assert not (tables / "x.duckdb").exists()
 
 
 def test_a_question_cannot_reach_the_callers_variables(sample: str) -> None:
     """A data frame in the code that asks is not a table."""
     secret = pd.DataFrame({"a": [1]})
-    with pytest.raises(WarehouseError, match="secret does not exist"), reading(sample) as connection:
+    with (
+        pytest.raises(WarehouseError, match="secret does not exist"),
+        tables_at(sample).reading() as connection,
+    ):
         connection.execute("select * from secret")
     assert len(secret) == 1
 
@@ -106,6 +121,7 @@ def test_relations_lists_what_can_be_asked(sample: str) -> None:
         ("recordings", "table"),
         ("segments", "table"),
         ("transcripts", "table"),
+        ("conversation", "view"),
         ("daily_cost", "view"),
         ("fallback_rate", "view"),
         ("model_quality", "view"),

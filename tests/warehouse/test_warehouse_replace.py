@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
-import duckdb
 import pandas as pd
 import pytest
 from warehouse_samples import DAYS, INSIGHTS, insight_row, transcript_row
@@ -17,7 +18,7 @@ from llm_assets.warehouse.frames import rows
 from llm_assets.warehouse.query import query
 from llm_assets.warehouse.read import read_partition
 from llm_assets.warehouse.replace import replace_partition
-from llm_assets.warehouse.tables import TRANSCRIPTS, Column, Table
+from llm_assets.warehouse.tables import SEGMENTS, TRANSCRIPTS, Child, Column, Table
 
 DAY = DAYS[0]
 KEYS = (
@@ -143,7 +144,9 @@ def test_a_changed_type_is_refused(path: str) -> None:
     """A column of another type is refused with what to do, and nothing has changed."""
     replace_partition(path, COUNTED, [DAY], frame({"n": 1}))
     changed = table(Column("n", "VARCHAR", "A number."))
-    with pytest.raises(TableMismatch, match=r"as BIGINT.* as VARCHAR.*DROP COLUMN"):
+    with pytest.raises(
+        TableMismatch, match=r"as BIGINT.* as VARCHAR.*llm-assets migrate --drop-column things\.n"
+    ):
         replace_partition(path, changed, [DAY], frame({"n": "two"}))
     assert ask(path, "select n from things") == [(1,)]
 
@@ -151,11 +154,14 @@ def test_a_changed_type_is_refused(path: str) -> None:
 def test_a_failure_inside_the_transaction_changes_nothing(path: str) -> None:
     """When a child table refuses its rows late, the parent's rows and columns are as before."""
     replace_partition(path, TRANSCRIPTS, [DAY], pd.DataFrame([transcript_row(DAY, "03020", "old")]))
-    with duckdb.connect(path) as connection:
-        connection.execute("ALTER TABLE segments ALTER speaker TYPE BIGINT USING NULL")
+    columns = [replace(c, sql_type="BIGINT") if c.name == "speaker" else c for c in SEGMENTS.columns]
+    changed = replace(SEGMENTS, columns=tuple(columns))
+    table = replace(TRANSCRIPTS, children=(Child(changed, read_back=True), TRANSCRIPTS.children[1]))
+    row = transcript_row(DAY, "03020", "new") | {"segments": '[{"segment_index": 0, "speaker": 1}]'}
     with pytest.raises(TableMismatch, match="speaker"):
-        replace_partition(path, TRANSCRIPTS, [DAY], pd.DataFrame([transcript_row(DAY, "03020", "new")]))
+        replace_partition(path, table, [DAY], pd.DataFrame([row]))
     assert ask(path, "select text from transcripts")[0][0].startswith("old")
+    assert len(list(Path(path).with_suffix(".tables").rglob("*.parquet"))) == 3
 
 
 def test_names_are_only_names(path: str) -> None:
@@ -171,7 +177,7 @@ def test_definitions_become_comments(path: str) -> None:
     replace_partition(path, COUNTED, [DAY], frame({"n": 1}))
     better = table(Column("n", "BIGINT", "A better text."))
     replace_partition(path, better, [DAY], frame({"n": 1}))
-    assert ask(path, "select comment from duckdb_tables() where table_name = 'things'") == [("Things.",)]
+    assert ask(path, "select comment from duckdb_views() where view_name = 'things'") == [("Things.",)]
     sql = "select comment from duckdb_columns() where table_name = 'things' and column_name = 'n'"
     assert ask(path, sql) == [("A better text.",)]
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import linecache
 import sys
+import time
 from collections.abc import Iterator
 from datetime import date, timedelta
 from multiprocessing.connection import Connection
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -17,10 +19,16 @@ import duckdb
 import pandas as pd
 from warehouse_samples import DAYS, transcript_row
 
+from llm_assets.orchestration.connect import connect
+from llm_assets.warehouse.query import query
 from llm_assets.warehouse.replace import replace_partition
 from llm_assets.warehouse.tables import TRANSCRIPTS, Column, Table
+from llm_assets.warehouse.turns import turn
 
-TRACED = ("catalog.py", "connection.py", "replace.py", "views.py")
+TRACED = tuple(
+    f"warehouse/{name}.py"
+    for name in ("catalogue", "local", "parquet", "snapshots", "turns", "views", "replace")
+)
 
 COUNTS = Table(
     "counts",
@@ -83,8 +91,57 @@ def writer_days(writer: int, partitions: int) -> Iterator[date]:
 
 
 def hold_open(pipe: Connection, path: str, read_only: bool) -> None:
-    """Keep the file open as a DuckDB shell or a notebook would, until told to let go."""
+    """Keep the file open as a DuckDB shell or a notebook would; answer questions until told to let go."""
     connection = duckdb.connect(path, read_only=read_only)
     pipe.send("open")
-    pipe.recv()
+    while (question := pipe.recv()) != "let go":
+        pipe.send(connection.execute(question).fetchall())
     connection.close()
+
+
+def hold_connected(pipe: Connection, path: str) -> None:
+    """Keep a connection of `connect` open; answer questions until told to let go."""
+    connection = connect(path)
+    pipe.send("open")
+    while (question := pipe.recv()) != "let go":
+        pipe.send(connection.execute(question).fetchall())
+
+
+def hold_turn(pipe: Connection, path: str) -> None:
+    """Take a turn to write and keep it."""
+    with turn(path, 60.0):
+        pipe.send("mine")
+        pipe.recv()
+
+
+def wait_for_turns(pipe: Connection, path: str, turns: int) -> None:
+    """Take the turn several times, and tell how often others had theirs since this one asked."""
+    pipe.send("ready")
+    pipe.recv()
+    overtaken = []
+    for _ in range(turns):
+        before = _taken(path)
+        with turn(path, 120.0):
+            overtaken.append(_taken(path) - before)
+            with Path(f"{path}.taken").open("a") as log:
+                log.write("x")
+            time.sleep(0.002)
+    pipe.send(overtaken)
+
+
+def _taken(path: str) -> int:
+    file = Path(f"{path}.taken")
+    return file.stat().st_size if file.exists() else 0
+
+
+def ask_again_and_again(pipe: Connection, path: str) -> None:
+    """Ask for one day's rows until told to stop; tell the different answers and every error."""
+    pipe.send("ready")
+    answers, errors = set(), []
+    while not pipe.poll():
+        try:
+            with query(path, "select writer, count(*) from counts group by all") as result:
+                answers.add(tuple(sorted(result.rows)))
+        except Exception as error:
+            errors.append(repr(error))
+    pipe.send((len(answers), errors))

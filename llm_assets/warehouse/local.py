@@ -1,0 +1,198 @@
+"""Tables in a folder beside a DuckDB file: rows as Parquet, the file as the catalogue people open.
+
+What a reader would get wrong: the rows are on disk before the turn to write is taken. What counts is which
+files the published catalogue names, so a writer killed anywhere leaves files that nobody sees, and the
+lock is held only to publish the next catalogue.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager, suppress
+from datetime import date
+from pathlib import Path
+from uuid import uuid4
+
+import duckdb
+
+from llm_assets.errors import WarehouseMissing
+from llm_assets.warehouse import catalogue
+from llm_assets.warehouse.catalogue import DataFile
+from llm_assets.warehouse.layout import Layout, evolved, without_column
+from llm_assets.warehouse.names import folder_name
+from llm_assets.warehouse.parquet import write_parquet
+from llm_assets.warehouse.rows_sql import table_sql
+from llm_assets.warehouse.sessions import Connection, attached, lock_down, transaction, translated
+from llm_assets.warehouse.snapshots import Snapshots
+from llm_assets.warehouse.staging import StagedRows
+from llm_assets.warehouse.stores import Partitions
+from llm_assets.warehouse.turns import turn
+
+# Files that no catalogue names: a writer was killed before it published them, or has not got that far.
+_LEFT_BEHIND_SECONDS = 6 * 3600.0
+
+
+class LocalTables:
+    """The tables of the DuckDB file at `path`."""
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path).absolute()
+        self.folder = self.path.with_name(f"{self.path.name.removesuffix('.duckdb')}.tables")
+        self._snapshots = Snapshots(self.path, self.folder / "_snapshots")
+
+    def replace(self, staged: Sequence[StagedRows], days: Sequence[date], timeout_seconds: float) -> None:
+        """See `replace.replace_partition`."""
+        written: list[Path] = []
+        try:
+            for rows in staged:
+                written += self._write(rows, days)
+            with self.changing(timeout_seconds) as (connection, snapshot):
+                known = catalogue.layouts(connection)
+                for rows in staged:
+                    self._record(connection, rows, days, written, snapshot)
+                if catalogue.layouts(connection).keys() != known.keys():
+                    catalogue.show_summaries(connection)
+        except BaseException:
+            _remove(written)
+            raise
+
+    def _write(self, rows: StagedRows, days: Sequence[date]) -> list[Path]:
+        owner = folder_name(rows.asset or rows.table.name)
+        name = f"{owner}-{time.time_ns():020d}-{uuid4().hex[:8]}.parquet"
+        return write_parquet(rows, {day: self._place(rows, day) / name for day in days})
+
+    def _place(self, rows: StagedRows, day: date) -> Path:
+        return self.folder / folder_name(rows.table.name) / f"partition_date={day}"
+
+    def _record(
+        self,
+        connection: Connection,
+        rows: StagedRows,
+        days: Sequence[date],
+        written: list[Path],
+        snapshot: int,
+    ) -> None:
+        name = rows.table.name
+        before = catalogue.layout(connection, name)
+        layout, shape = evolved(before, rows.table).shape_of(rows.table)
+        if layout != before:
+            catalogue.keep_layout(connection, layout)
+        new = [
+            DataFile(name, rows.asset, day, str(file.relative_to(self.folder)), shape)
+            for day in days
+            for file in written
+            if file.parent == self._place(rows, day)
+        ]
+        catalogue.replace_files(connection, name, rows.asset, days, new, snapshot)
+        catalogue.show(connection, self.folder, layout)
+
+    def partitions(self, connection: Connection, table: str, days: Sequence[date]) -> Partitions | None:
+        """See `stores.Tables`."""
+        layout = catalogue.layout(connection, table)
+        if layout is None:
+            return None
+        files = catalogue.files(connection, table, days)
+        selects = [table_sql(layout, {file.shape: [str(self.folder / file.path)]}) for file in files]
+        return Partitions(layout, selects)
+
+    def layouts(self) -> dict[str, Layout]:
+        """See `stores.Tables`."""
+        if not self.path.exists():
+            return {}
+        with self.reading() as connection:
+            return catalogue.layouts(connection) if catalogue.is_catalogue(connection) else {}
+
+    def drop_columns(self, dropped: Sequence[tuple[str, str]], timeout_seconds: float) -> None:
+        """See `stores.Tables`."""
+        with self.changing(timeout_seconds) as (connection, _):
+            known = catalogue.layouts(connection)
+            for table, column in dropped:
+                known[table] = without_column(known[table], column)
+                catalogue.keep_layout(connection, known[table])
+                catalogue.show(connection, self.folder, known[table])
+            catalogue.show_summaries(connection)
+
+    @contextmanager
+    def changing(self, timeout_seconds: float) -> Generator[tuple[Connection, int]]:
+        """The next catalogue and its number, for one writer. Leaving normally publishes it.
+
+        Raises WarehouseLocked when others write for longer than `timeout_seconds`, WarehouseError when
+        the file is no database or cannot be written.
+        """
+        with turn(str(self.path), timeout_seconds), translated(str(self.path)):
+            oldest = self._snapshots.clean()
+            with self._snapshots.draft() as draft:
+                connection = duckdb.connect(str(draft.file))
+                try:
+                    with transaction(connection):
+                        connection.execute("SET TimeZone = 'UTC'")
+                        catalogue.prepare(connection)
+                        unseen = catalogue.forget_retired(connection, oldest) if oldest else []
+                        yield connection, draft.number
+                finally:
+                    connection.close()
+            _remove(self.folder / path for path in unseen)
+
+    def tidy(self, days: Sequence[date], tables: Iterable[str]) -> None:
+        """Remove what writers that were killed left in these partitions."""
+        places = [
+            self.folder / folder_name(table) / f"partition_date={day}" for table in tables for day in days
+        ]
+        old = [
+            file
+            for place in places
+            if place.is_dir()
+            for file in place.iterdir()
+            if time.time() - file.stat().st_mtime > _LEFT_BEHIND_SECONDS
+        ]
+        if old:
+            with self.reading() as connection:
+                sql = (
+                    "SELECT path FROM llm_assets_state.files UNION SELECT path FROM llm_assets_state.retired"
+                )
+                known = {self.folder / path for (path,) in connection.execute(sql).fetchall()}
+            _remove(file for file in old if file not in known)
+
+    @contextmanager
+    def reading(self, with_views: bool = True) -> Generator[Connection]:
+        """The current snapshot, to ask and nothing else. Raises WarehouseMissing when there is none."""
+        file, lease = self._lease()
+        try:
+            with translated(str(self.path)):
+                connection = attached(str(file), self.path.stem)
+                try:
+                    lock_down(connection, [f"{self.folder}{os.sep}"])
+                    yield connection
+                finally:
+                    connection.close()
+        finally:
+            if lease is not None:
+                os.close(lease)
+
+    def connect(self) -> Connection:
+        """An open read-only connection to the current snapshot, which stays until it is closed."""
+        file, lease = self._lease()
+        with translated(str(self.path)):
+            connection = duckdb.connect(str(file), read_only=True)
+            connection.execute("SET TimeZone = 'UTC'")
+        if lease is not None:
+            weakref.finalize(connection, os.close, lease)
+        return connection
+
+    def _lease(self) -> tuple[Path, int | None]:
+        if not self.path.exists():
+            raise WarehouseMissing(
+                f"nothing has been written to {self.path} yet: run `llm-assets demo` or materialize "
+                "a partition"
+            )
+        leased = self._snapshots.lease()
+        return (leased[0].file, leased[1]) if leased else (self.path, None)
+
+
+def _remove(files: Iterable[Path]) -> None:
+    for file in files:
+        with suppress(OSError):
+            file.unlink()

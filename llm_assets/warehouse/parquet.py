@@ -1,0 +1,81 @@
+"""Staged rows as Parquet files, written by DuckDB: typed columns, one file per partition."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from llm_assets.errors import WarehouseError
+from llm_assets.warehouse.names import identifier, literal
+from llm_assets.warehouse.staging import StagedRows, cast_sql
+
+_ROWS = "staged_rows"
+
+
+class _Scratch:
+    """One DuckDB in memory for this process: to begin one takes longer than to write a partition."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._instance: duckdb.DuckDBPyConnection | None = None
+        self._process = 0
+
+    @contextmanager
+    def cursor(self) -> Generator[duckdb.DuckDBPyConnection]:
+        with self._lock:
+            if self._instance is None or self._process != os.getpid():  # its threads do not survive a fork
+                self._instance, self._process = duckdb.connect(), os.getpid()
+                self._instance.execute("SET GLOBAL TimeZone = 'UTC'")
+            cursor = self._instance.cursor()
+        try:
+            yield cursor
+        finally:
+            cursor.close()
+
+
+_scratch = _Scratch()
+
+
+def write_parquet(rows: StagedRows, targets: dict[date, Path]) -> list[Path]:
+    """Write the rows of each day to its file, in their order, durably. The files there are now.
+
+    A child's day without rows gets no file; a table's own day gets one even then, which says that it is
+    empty. Raises WarehouseError when a file cannot be written.
+    """
+    written: list[Path] = []
+    days = rows.days
+    try:
+        with _scratch.cursor() as cursor:
+            cursor.register(_ROWS, rows.frame)
+            for day, target in targets.items():
+                if day.isoformat() in days or not rows.is_child:
+                    _write(cursor, rows, day, target)
+                    written.append(target)
+    except (duckdb.Error, OSError) as error:
+        raise WarehouseError(f'rows of table "{rows.table.name}" cannot be written: {error}') from error
+    return written
+
+
+def _write(cursor: duckdb.DuckDBPyConnection, rows: StagedRows, day: date, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    columns = ", ".join(f"{cast_sql(c)} AS {identifier(c.name)}" for c in rows.table.columns)
+    own = f"WHERE partition_date = {literal(day.isoformat())}"
+    cursor.execute(
+        f"COPY (SELECT {columns} FROM {_ROWS} {own}) "  # noqa: S608 - names and values are quoted
+        f"TO {literal(str(target))} (FORMAT parquet, COMPRESSION zstd)"
+    )
+    _sync(target)
+
+
+def _sync(file: Path) -> None:
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

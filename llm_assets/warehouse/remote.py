@@ -1,0 +1,274 @@
+"""Tables as partitioned Parquet below a URL (`s3://…`), for several machines at once and for other engines.
+
+What a reader would get wrong: an object store has no rename, and no lock. A partition's files carry a
+version in their names, and the newest version for which the table's own file is there is the one that
+counts; that file is written last. So one upload replaces a partition with all of its children.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+from uuid import uuid4
+
+import duckdb
+from fsspec.core import url_to_fs
+
+from llm_assets.errors import ConfigurationError, MissingExtra, WarehouseError, WarehouseMissing
+from llm_assets.warehouse.catalogue import comments_sql
+from llm_assets.warehouse.layout import Layout, evolved, without_column
+from llm_assets.warehouse.names import folder_name, identifier
+from llm_assets.warehouse.parquet import write_parquet
+from llm_assets.warehouse.rows_sql import table_sql
+from llm_assets.warehouse.sessions import Connection, RowsMoved, in_memory, lock_down
+from llm_assets.warehouse.staging import StagedRows
+from llm_assets.warehouse.stores import Partitions
+from llm_assets.warehouse.tables import Table
+from llm_assets.warehouse.views import create_views
+
+_LAYOUTS = "_tables"
+_FILE = re.compile(
+    r"(?P<table>[^/]+)/partition_date=(?P<day>\d{4}-\d\d-\d\d)/"
+    r"(?P<version>\d{20}-[0-9a-f]{8})-(?P<shape>[0-9a-f]{12})-(?P<owner>[^/]+)\.parquet"
+)
+# Where a finished upload appears at once and whole. Anywhere else it is uploaded aside and renamed.
+_OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci", "memory"}
+_MOVED = re.compile(r"FileNotFound|No such file|NoSuchKey|does not exist|\b404\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    """A Parquet file of one partition. `owner` is the table it was written with, its own or its parent."""
+
+    path: str
+    table: str
+    day: date
+    version: str
+    shape: str
+    owner: str
+
+
+class RemoteTables:
+    """The tables below a URL of any file system that fsspec knows."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        try:
+            self._files, base = url_to_fs(self._url)
+        except ImportError as error:
+            extra = "s3" if self._url.startswith("s3") else "whatever fsspec names: " + str(error)
+            raise MissingExtra(f"reading {self._url.split('://')[0]}:// URLs", extra) from error
+        except ValueError as error:
+            raise ConfigurationError(f"no file system is known for {self._url.split('://')[0]}://") from error
+        self._base = str(base).rstrip("/")
+        protocol = self._files.protocol
+        self._protocols = {protocol} if isinstance(protocol, str) else set(protocol)
+
+    def replace(self, staged: Sequence[StagedRows], days: Sequence[date], timeout_seconds: float) -> None:
+        """See `replace.replace_partition`. Each day is replaced by itself; nobody waits."""
+        owner = staged[0].table.name
+        with self._translated(), tempfile.TemporaryDirectory() as scratch:
+            shapes = [self._shape(rows.table) for rows in staged]
+            there = self._listed(owner, days)
+            for day in days:
+                version = _version_after([one.version for one in there if one.day == day])
+                # The children first: the file of the table itself makes them count.
+                for rows, shape in reversed(list(zip(staged, shapes, strict=True))):
+                    self._upload(rows, day, f"{version}-{shape}-{folder_name(owner)}.parquet", Path(scratch))
+                self._remove_older(owner, [rows.table.name for rows in staged], day)
+
+    def _shape(self, table: Table) -> str:
+        """The name of this table's shape, once the stored layout knows it."""
+        place = f"{self._base}/{_LAYOUTS}/{folder_name(table.name)}.json"
+        before = self._layout(place)
+        layout, shape = evolved(before, table).shape_of(table)
+        if layout != before:
+            self._put_bytes(layout.to_json().encode(), place)
+        return shape
+
+    def _layout(self, place: str) -> Layout | None:
+        try:
+            return Layout.from_json(self._files.cat_file(place))
+        except FileNotFoundError:
+            return None
+
+    def _upload(self, rows: StagedRows, day: date, name: str, scratch: Path) -> None:
+        target = f"{self._base}/{folder_name(rows.table.name)}/partition_date={day}/{name}"
+        for file in write_parquet(rows, {day: scratch / f"{uuid4().hex}.parquet"}):
+            self._put(str(file), target)
+            file.unlink()
+
+    def _put_bytes(self, content: bytes, target: str) -> None:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(content)
+            file.flush()
+            self._put(file.name, target)
+
+    def _put(self, source: str, target: str) -> None:
+        if self._protocols & _OBJECT_STORES:
+            self._files.put_file(source, target)
+            return
+        aside = f"{self._base}/_uploads/{uuid4().hex}"
+        for folder in (f"{self._base}/_uploads", target.rsplit("/", 1)[0]):
+            self._files.makedirs(folder, exist_ok=True)
+        self._files.put_file(source, aside)
+        self._files.mv(aside, target)
+
+    def _remove_older(self, owner: str, tables: Sequence[str], day: date) -> None:
+        """What earlier writers left of this partition, and this writer too if it was not the newest."""
+        own = [one for table in tables for one in self._listed(table, [day]) if one.owner == owner]
+        newest = max(one.version for one in own if one.table == owner)
+        for one in own:
+            if one.version < newest:
+                try:
+                    self._files.rm_file(one.path)
+                except FileNotFoundError:
+                    continue  # another writer did it
+
+    def _listed(self, table: str, days: Sequence[date]) -> list[_Object]:
+        paths: list[str] = []
+        for day in days:
+            folder = f"{self._base}/{folder_name(table)}/partition_date={day}"
+            self._files.invalidate_cache(folder)
+            paths += self._files.find(folder)
+        return self._objects(paths)
+
+    def _objects(self, paths: Iterable[Any]) -> list[_Object]:
+        found: list[_Object] = []
+        for path in map(str, paths):
+            match = _FILE.fullmatch(path.removeprefix(f"{self._base}/"))
+            if match:
+                day = date.fromisoformat(match["day"])
+                found.append(
+                    _Object(
+                        path,
+                        unquote(match["table"]),
+                        day,
+                        match["version"],
+                        match["shape"],
+                        unquote(match["owner"]),
+                    )
+                )
+        return found
+
+    def partitions(self, connection: Connection, table: str, days: Sequence[date]) -> Partitions | None:
+        """See `stores.Tables`."""
+        with self._translated():
+            layout = self._layout(f"{self._base}/{_LAYOUTS}/{folder_name(table)}.json")
+            if layout is None:
+                return None
+            objects = self._listed(table, days)
+            for owner in sorted({one.owner for one in objects} - {table}):
+                objects += self._listed(owner, days)
+            rows = [one for one in _current(objects) if one.table == table]
+            rows.sort(key=lambda one: (one.day, one.owner))
+            selects = [self._sql(connection, layout, [one]) for one in rows]
+            return Partitions(layout, selects)
+
+    def layouts(self) -> dict[str, Layout]:
+        """See `stores.Tables`."""
+        with self._translated():
+            self._files.invalidate_cache()
+            found: dict[str, Layout] = {}
+            for path in sorted(map(str, self._files.find(f"{self._base}/{_LAYOUTS}"))):
+                layout = self._layout(path) if path.endswith(".json") else None
+                if layout:
+                    found[layout.table.name] = layout
+            return found
+
+    def drop_columns(self, dropped: Sequence[tuple[str, str]], timeout_seconds: float) -> None:
+        """See `stores.Tables`. Tables change one after the other."""
+        known = self.layouts()
+        for table, column in dropped:
+            known[table] = without_column(known[table], column)
+        with self._translated():
+            for table in sorted({table for table, _ in dropped}):
+                place = f"{self._base}/{_LAYOUTS}/{folder_name(table)}.json"
+                self._put_bytes(known[table].to_json().encode(), place)
+
+    @contextmanager
+    def reading(self, with_views: bool = True) -> Generator[Connection]:
+        """See `stores.Tables`."""
+        connection = self._session(with_views)
+        try:
+            lock_down(connection, [f"{self._place(self._base)}/", f"{self._url}/"])
+            with self._translated():
+                yield connection
+        finally:
+            connection.close()
+
+    def connect(self) -> Connection:
+        """See `stores.Tables`. Its rows are those of now; for later ones connect again."""
+        return self._session(with_views=True)
+
+    def _session(self, with_views: bool) -> Connection:
+        connection = in_memory()
+        if not self._protocols & {"file", "local"}:
+            connection.register_filesystem(self._files)
+        if with_views:
+            with self._translated():
+                self._create_views(connection)
+        return connection
+
+    def _create_views(self, connection: Connection) -> None:
+        layouts = self.layouts()
+        if not layouts:
+            raise WarehouseMissing(
+                f"nothing has been written to {self._url} yet: materialize a partition first"
+            )
+        objects = _current(self._objects(self._files.find(self._base)))
+        for name, layout in layouts.items():
+            rows = [one for one in objects if one.table == name]
+            connection.execute(f"CREATE VIEW {identifier(name)} AS {self._sql(connection, layout, rows)}")
+            connection.execute(comments_sql(layout.table))
+        create_views(connection, [layout.table for layout in layouts.values()])
+
+    def _sql(self, connection: Connection, layout: Layout, objects: Sequence[_Object]) -> str:
+        by_shape: dict[str, list[str]] = defaultdict(list)
+        for one in sorted(objects, key=lambda one: (one.day, one.owner)):
+            by_shape[one.shape].append(self._place(one.path))
+        for shape, places in by_shape.items():
+            if shape not in layout.shapes:  # two machines wrote new shapes in the same instant
+                layout = layout.with_shape(shape, _described(connection, places[0]))
+        return table_sql(layout, by_shape)
+
+    def _place(self, path: str) -> str:
+        return str(self._files.unstrip_protocol(path))
+
+    @contextmanager
+    def _translated(self) -> Generator[None]:
+        try:
+            yield
+        except (duckdb.Error, OSError) as error:
+            kind = RowsMoved if _MOVED.search(f"{type(error).__name__} {error}") else WarehouseError
+            raise kind(f"{self._url}: {error}") from error
+
+
+def _version_after(versions: Sequence[str]) -> str:
+    """Later than all that are there, also when another machine's clock is ahead of this one's."""
+    newest = max((int(version[:20]) for version in versions), default=0)
+    return f"{max(time.time_ns(), newest + 1):020d}-{uuid4().hex[:8]}"
+
+
+def _current(objects: Sequence[_Object]) -> list[_Object]:
+    """Those that count: for each owner and day, what has the version of the owner's newest file."""
+    newest: dict[tuple[str, date], str] = {}
+    for one in objects:
+        if one.table == one.owner:
+            key = (one.owner, one.day)
+            newest[key] = max(newest.get(key, ""), one.version)
+    return [one for one in objects if newest.get((one.owner, one.day)) == one.version]
+
+
+def _described(connection: Connection, place: str) -> dict[str, str]:
+    rows = connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [place]).fetchall()
+    return {row[0]: row[1] for row in rows}
