@@ -12,7 +12,6 @@ from pathlib import Path
 from llm_assets.errors import LLMAssetsError
 from llm_assets.report.months import Month
 from llm_assets.report.page import contents_of, render
-from llm_assets.warehouse.connection import LOCK_TIMEOUT_SECONDS
 from llm_assets.warehouse.report_queries import Period, months_with_rows, read_month
 from llm_assets.warehouse.report_rows import MonthRows
 
@@ -26,24 +25,22 @@ class Report:
     html: str
 
 
-def latest_month(database: str, *, lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> Month | None:
+def latest_month(database: str) -> Month | None:
     """The last month that any table has rows of. Raises as `make_report` does."""
-    months = months_with_rows(database, lock_timeout_seconds=lock_timeout_seconds)
+    months = months_with_rows(database)
     return Month.of(months[-1]) if months else None
 
 
-def make_report(database: str, month: Month, *, lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> Report:
+def make_report(database: str, month: Month) -> Report:
     """Read a month and lay out its page. A month without rows makes a page that says so.
 
-    Raises WarehouseMissing when there is no database, WarehouseLocked when a writer holds it for longer
-    than `lock_timeout_seconds`, and WarehouseError when it cannot be read.
+    Raises WarehouseMissing when there is no database, and WarehouseError when it cannot be read.
     """
     before = month.before
     rows = read_month(
         database,
         Period(month.first, month.last),
         Period(before.first, before.last),
-        lock_timeout_seconds=lock_timeout_seconds,
     )
     return Report(month, rows, render(contents_of(month, rows), Path(database).name, datetime.now(UTC)))
 

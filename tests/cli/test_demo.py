@@ -13,11 +13,11 @@ import urllib.request
 import wave
 from collections.abc import Iterator
 from contextlib import nullcontext
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import dagster as dg
-import duckdb
 import pytest
 from rich.console import Console
 
@@ -28,6 +28,9 @@ from llm_assets.cli.demo_screen import Screen
 from llm_assets.cli.emulator_process import running_emulator
 from llm_assets.cli.project import SAMPLE_DAYS, SAMPLES, plan_layout
 from llm_assets.errors import LLMAssetsError, MissingExtra
+from llm_assets.warehouse.read import read_partition
+from llm_assets.warehouse.replace import replace_partition
+from llm_assets.warehouse.tables import TRANSCRIPTS
 
 RESULT = DemoResult(
     root="/srv/project",
@@ -111,8 +114,10 @@ def test_answers_of_a_real_model_are_not_replaced(root: Path, emulator: str) -> 
     lay_out(plan_layout(root), screen()[0])
     run_demo(root, screen()[0], lambda: nullcontext(emulator))
     database = root / "data/llm_assets.duckdb"
-    with duckdb.connect(str(database)) as connection:
-        connection.execute("UPDATE llm_calls SET request_id = 'req_123' WHERE partition_date = '2026-03-02'")
+    day = date(2026, 3, 2)
+    paid = read_partition(str(database), TRANSCRIPTS, [day])
+    paid["llm_calls"] = '[{"status": "answered", "request_id": "req_123"}]'
+    replace_partition(str(database), TRANSCRIPTS, [day], paid)
     with pytest.raises(LLMAssetsError, match="answers of a real model"):
         run_demo(root, screen()[0], lambda: nullcontext(emulator))
 
