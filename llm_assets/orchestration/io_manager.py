@@ -25,11 +25,15 @@ COLUMN_SCHEMA = "dagster/column_schema"
 
 
 class DuckDBFrameIOManager(dg.ConfigurableIOManager):
-    """Stores pandas DataFrames of daily-partitioned assets in one DuckDB file, each partition atomically."""
+    """Stores pandas DataFrames of daily-partitioned assets as typed tables, each partition atomically."""
 
-    path: str = Field(description="The DuckDB file, as an absolute path. Created when it is not there.")
+    path: str = Field(
+        description="The DuckDB file, as an absolute path, created when it is not there; or a URL such as "
+        "s3://bucket/calls, for Parquet tables that several machines write; or the name of a database "
+        "that DuckDB knows, such as md:calls."
+    )
     lock_timeout_seconds: float = Field(
-        default=120.0, gt=0, description="How long to wait for other programs that hold the file."
+        default=120.0, gt=0, description="How long to wait for its turn while other runs write the file."
     )
 
     def handle_output(self, context: dg.OutputContext, obj: DataFrame) -> None:
@@ -55,7 +59,7 @@ class DuckDBFrameIOManager(dg.ConfigurableIOManager):
     def _table_metadata(self, table: Table) -> dict[str, Any]:
         return {
             "dagster/table_name": f"{Path(self.path).stem}.main.{table.name}",
-            "dagster/storage_kind": "duckdb",
+            "dagster/storage_kind": "parquet" if "://" in self.path else "duckdb",
             COLUMN_SCHEMA: column_schema(table),
         }
 

@@ -61,7 +61,7 @@ class Settings:
         return cls(
             root=root,
             recordings=_located(root, read("LLM_ASSETS_RECORDINGS", str, "data/recordings")),
-            duckdb_path=_located(root, read("LLM_ASSETS_DUCKDB", str, "data/llm_assets.duckdb")),
+            duckdb_path=_tables(root, read("LLM_ASSETS_DUCKDB", str, "data/llm_assets.duckdb")),
             state=_located(root, read("LLM_ASSETS_STATE", str, "data/state.sqlite")),
             quota=read("LLM_ASSETS_QUOTA", _redis_url, None),
             start_date=read("LLM_ASSETS_START_DATE", _day, DEFAULT_START_DATE),
@@ -110,6 +110,11 @@ def _located(root: Path, place: str) -> str:
     if "://" in place:
         return place
     return str(root / Path(place).expanduser())
+
+
+def _tables(root: Path, place: str) -> str:
+    """MotherDuck (`md:…`) and DuckLake (`ducklake:…`) are names that DuckDB knows, no paths."""
+    return place if place.startswith(("md:", "motherduck:", "ducklake:")) else _located(root, place)
 
 
 def _day(text: str) -> date:

@@ -16,7 +16,7 @@ from llm_assets.warehouse.layout import Layout
 from llm_assets.warehouse.names import identifier, literal
 from llm_assets.warehouse.rows_sql import table_sql
 from llm_assets.warehouse.sessions import Connection
-from llm_assets.warehouse.tables import Table
+from llm_assets.warehouse.tables import FIXED_TABLES, Table
 from llm_assets.warehouse.views import create_views
 
 _STATE = """
@@ -150,6 +150,14 @@ def comments_sql(table: Table) -> str:
     return "; ".join(statements)
 
 
-def show_summaries(connection: Connection) -> None:
-    """The views over the tables, and the tables without which they would be nothing."""
-    create_views(connection, [layout.table for layout in layouts(connection).values()])
+def show_summaries(connection: Connection, written: Iterable[Layout]) -> None:
+    """The views over the tables that were written, and over the fixed tables that were not, as empty."""
+    tables = {layout.table.name: layout.table for layout in written}
+    for table in FIXED_TABLES:
+        if table.name not in tables:
+            tables[table.name] = table
+            connection.execute(
+                f"CREATE OR REPLACE VIEW {identifier(table.name)} AS {table_sql(Layout(table), {})}"
+            )
+            connection.execute(comments_sql(table))
+    create_views(connection, tables.values())

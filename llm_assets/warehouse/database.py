@@ -18,7 +18,7 @@ from llm_assets.warehouse.names import identifier, in_partitions, literal
 from llm_assets.warehouse.sessions import Connection, transaction, translated
 from llm_assets.warehouse.staging import StagedRows, cast_sql
 from llm_assets.warehouse.stores import Partitions
-from llm_assets.warehouse.tables import Column, Table
+from llm_assets.warehouse.tables import FIXED_TABLES, Column, Table
 from llm_assets.warehouse.values import type_of
 from llm_assets.warehouse.views import create_views
 
@@ -49,6 +49,10 @@ class DatabaseTables:
                 known[rows.table.name] = layout
                 _delete(connection, rows, days)
                 _insert(connection, rows)
+            for table in FIXED_TABLES:
+                if table.name not in known:
+                    known[table.name] = Layout(table)
+                    _bring_in_line(connection, None, known[table.name])
             create_views(connection, [layout.table for layout in known.values()])
 
     def partitions(self, connection: Connection, table: str, days: Sequence[date]) -> Partitions | None:

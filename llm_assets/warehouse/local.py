@@ -53,8 +53,9 @@ class LocalTables:
                 known = catalogue.layouts(connection)
                 for rows in staged:
                     self._record(connection, rows, days, written, snapshot)
-                if catalogue.layouts(connection).keys() != known.keys():
-                    catalogue.show_summaries(connection)
+                now = catalogue.layouts(connection)
+                if now.keys() != known.keys():
+                    catalogue.show_summaries(connection, now.values())
         except BaseException:
             _remove(written)
             raise
@@ -113,7 +114,7 @@ class LocalTables:
                 known[table] = without_column(known[table], column)
                 catalogue.keep_layout(connection, known[table])
                 catalogue.show(connection, self.folder, known[table])
-            catalogue.show_summaries(connection)
+            catalogue.show_summaries(connection, known.values())
 
     @contextmanager
     def changing(self, timeout_seconds: float) -> Generator[tuple[Connection, int]]:

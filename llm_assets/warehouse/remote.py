@@ -24,7 +24,7 @@ import duckdb
 from fsspec.core import url_to_fs
 
 from llm_assets.errors import ConfigurationError, MissingExtra, WarehouseError, WarehouseMissing
-from llm_assets.warehouse.catalogue import comments_sql
+from llm_assets.warehouse.catalogue import comments_sql, show_summaries
 from llm_assets.warehouse.layout import Layout, evolved, without_column
 from llm_assets.warehouse.names import folder_name, identifier
 from llm_assets.warehouse.parquet import write_parquet
@@ -33,7 +33,6 @@ from llm_assets.warehouse.sessions import Connection, RowsMoved, in_memory, lock
 from llm_assets.warehouse.staging import StagedRows
 from llm_assets.warehouse.stores import Partitions
 from llm_assets.warehouse.tables import Table
-from llm_assets.warehouse.views import create_views
 
 _LAYOUTS = "_tables"
 _FILE = re.compile(
@@ -230,7 +229,7 @@ class RemoteTables:
             rows = [one for one in objects if one.table == name]
             connection.execute(f"CREATE VIEW {identifier(name)} AS {self._sql(connection, layout, rows)}")
             connection.execute(comments_sql(layout.table))
-        create_views(connection, [layout.table for layout in layouts.values()])
+        show_summaries(connection, layouts.values())
 
     def _sql(self, connection: Connection, layout: Layout, objects: Sequence[_Object]) -> str:
         by_shape: dict[str, list[str]] = defaultdict(list)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from llm_assets.warehouse.names import identifier, literal
 from llm_assets.warehouse.sessions import Connection
-from llm_assets.warehouse.tables import LLM_CALLS, SEGMENTS, TRANSCRIPTS, Table
+from llm_assets.warehouse.tables import LLM_CALLS, Table
 
 _ANSWER_COLUMNS = ["partition_date", "recording_id", "status", "provider", "model", "fallback_reason"]
 
@@ -96,16 +96,9 @@ _VIEWS = {
 
 
 def create_views(connection: Connection, tables: Iterable[Table]) -> None:
-    """Create or renew the views over these tables. Those that are missing count as empty."""
-    known = {table.name: table for table in tables}
-    answers = _answers([table for table in known.values() if _has_answers(table)])
+    """Create or renew the views over these tables, among which are all `FIXED_TABLES`."""
+    answers = _answers([table for table in tables if _has_answers(table)])
     for name, (sql, description) in _VIEWS.items():
-        sources = ", ".join(
-            f"{identifier(table.name)} AS ({empty_sql(table)})"
-            for table in (LLM_CALLS, SEGMENTS)
-            if table.name not in known
-        )
-        sql = f"WITH {sources} {sql}" if sources else sql
         connection.execute(f"CREATE OR REPLACE VIEW {identifier(name)} AS {sql.format(answers=answers)}")
         connection.execute(f"COMMENT ON VIEW {identifier(name)} IS {literal(description)}")
 
@@ -117,16 +110,8 @@ def _has_answers(table: Table) -> bool:
 
 def _answers(tables: Sequence[Table]) -> str:
     columns = ", ".join(_ANSWER_COLUMNS)
-    if not tables:
-        return f"SELECT NULL::VARCHAR AS asset, {columns} FROM ({empty_sql(TRANSCRIPTS)})"  # noqa: S608
     return " UNION ALL ".join(
         f"SELECT {literal(table.name)} AS asset, {columns} "  # noqa: S608 - names are quoted
         f"FROM {identifier(table.name)}"
         for table in tables
     )
-
-
-def empty_sql(table: Table) -> str:
-    """The table's columns without a row."""
-    columns = (f"CAST(NULL AS {column.sql_type}) AS {identifier(column.name)}" for column in table.columns)
-    return f"SELECT {', '.join(columns)} WHERE false"
