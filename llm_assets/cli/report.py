@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from llm_assets.errors import ConfigurationError, WarehouseLocked, WarehouseMissing
+from llm_assets.errors import ConfigurationError, WarehouseMissing
 from llm_assets.report.headline import headline, headline_numbers
 from llm_assets.report.months import Month
 from llm_assets.report.write import Report, file_name, latest_month, make_report, report_folder, write_page
@@ -25,7 +25,7 @@ chart, "Numbers" opens the table it was drawn from, to be copied into a spreadsh
 
 \b
 Exit codes: 0 the page was written, 1 it could not be made or written,
-2 wrong usage, 3 the database file is missing or held by another program.
+2 wrong usage, 3 nothing has been written yet.
 
 \b
 Examples:
@@ -43,8 +43,8 @@ def _month(ctx: click.Context, param: click.Parameter, value: str | None) -> Mon
         raise click.BadParameter(str(error), ctx, param) from error
 
 
-class FileUnavailable(click.ClickException):
-    """The database is missing or held by another program."""
+class NothingThere(click.ClickException):
+    """Nothing has been written yet."""
 
     exit_code = 3
 
@@ -66,22 +66,12 @@ class FileUnavailable(click.ClickException):
     metavar="PATH",
     help="DuckDB file.  [default: LLM_ASSETS_DUCKDB, else data/llm_assets.duckdb in the project's root]",
 )
-@click.option(
-    "--wait",
-    "wait_seconds",
-    metavar="SECONDS",
-    type=click.FloatRange(min=0),
-    default=10.0,
-    show_default=True,
-    help="How long to wait while a run writes.",
-)
 def report_command(
     month: Month | None,
     out: str | None,
     opening: bool,
     as_json: bool,
     database: str | None,
-    wait_seconds: float,
 ) -> None:
     """Write a month as one page: recordings, sentiment and topics over time, cost, quota use, failures.
 
@@ -90,7 +80,7 @@ def report_command(
     if out == _STDOUT and (as_json or opening):
         raise click.UsageError("--out - prints the page: neither --json nor --open goes with it")
     path = database or _configured_database()
-    report = _made(path, month, wait_seconds)
+    report = _made(path, month)
     if out == _STDOUT:
         sys.stdout.write(report.html)
         return
@@ -108,16 +98,16 @@ def _configured_database() -> str:
     return Settings.from_env().duckdb_path
 
 
-def _made(database: str, month: Month | None, wait_seconds: float) -> Report:
+def _made(database: str, month: Month | None) -> Report:
     try:
-        latest = latest_month(database, lock_timeout_seconds=wait_seconds)
+        latest = latest_month(database)
         if latest is None:
-            raise FileUnavailable(
+            raise NothingThere(
                 f"{database} has no rows yet: run `llm-assets demo` or materialize a partition"
             )
-        report = make_report(database, month or latest, lock_timeout_seconds=wait_seconds)
-    except (WarehouseMissing, WarehouseLocked) as error:
-        raise FileUnavailable(str(error)) from error
+        report = make_report(database, month or latest)
+    except WarehouseMissing as error:
+        raise NothingThere(str(error)) from error
     if not report.rows.has_rows:
         click.echo(f"There are no rows of {report.month}; the latest month with rows is {latest}.", err=True)
     return report

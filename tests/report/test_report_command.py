@@ -19,7 +19,7 @@ Run = Callable[..., Result]
 @pytest.fixture
 def run(database: str) -> Run:
     def run(*arguments: str, path: str = database) -> Result:
-        return CliRunner().invoke(report_command, [*arguments, "--database", path, "--wait", "0"])
+        return CliRunner().invoke(report_command, [*arguments, "--database", path])
 
     return run
 
