@@ -13,7 +13,7 @@ from pathlib import Path
 
 from llm_assets.errors import WarehouseError
 from llm_assets.warehouse.layout import Layout
-from llm_assets.warehouse.names import identifier, literal
+from llm_assets.warehouse.names import folder_name, identifier, literal
 from llm_assets.warehouse.rows_sql import table_sql
 from llm_assets.warehouse.sessions import Connection
 from llm_assets.warehouse.tables import FIXED_TABLES, Table
@@ -25,6 +25,7 @@ _STATE = """
     CREATE TABLE llm_assets_state.files
         (table_name VARCHAR, asset VARCHAR, partition_date DATE, path VARCHAR, shape VARCHAR);
     CREATE TABLE llm_assets_state.retired (path VARCHAR, snapshot BIGINT);
+    CREATE TABLE llm_assets_state.place (folder VARCHAR);
 """
 _HAS_STATE = """
     SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database()
@@ -50,10 +51,39 @@ class DataFile:
     shape: str
 
 
-def prepare(connection: Connection) -> None:
-    """Make an empty database a catalogue."""
+def prepare(connection: Connection, folder: Path) -> None:
+    """Make an empty database a catalogue, and one that came from elsewhere with its folder one of here.
+
+    Raises WarehouseError when its rows were left behind.
+    """
     if not is_catalogue(connection):
         connection.execute(_STATE)
+    before = folder_of(connection)
+    if before == folder:
+        return
+    found = list(layouts(connection).values())
+    if found and not any((folder / folder_name(layout.table.name)).is_dir() for layout in found):
+        raise WarehouseError(f"the rows are still in {before}: copy that folder to {folder}, then write")
+    connection.execute("DELETE FROM llm_assets_state.place")
+    connection.execute("INSERT INTO llm_assets_state.place VALUES (?)", [str(folder)])
+    for layout in found:
+        show(connection, folder, layout)
+
+
+def folder_of(connection: Connection) -> Path | None:
+    """Where the files were when the catalogue was published."""
+    if not is_catalogue(connection):
+        return None
+    row = connection.execute("SELECT folder FROM llm_assets_state.place").fetchone()
+    return Path(row[0]) if row else None
+
+
+def copy_state(connection: Connection, database: str) -> None:
+    """Go on in memory with what an attached catalogue says."""
+    tables = ("layouts", "files", "retired", "place")
+    source = f"{identifier(database)}.llm_assets_state"
+    copies = (f"CREATE TABLE llm_assets_state.{name} AS FROM {source}.{name}" for name in tables)
+    connection.execute(f"USE memory; CREATE SCHEMA llm_assets_state; {'; '.join(copies)}")
 
 
 def is_catalogue(connection: Connection) -> bool:
@@ -63,12 +93,16 @@ def is_catalogue(connection: Connection) -> bool:
 
 def layouts(connection: Connection) -> dict[str, Layout]:
     """All tables, by name."""
+    if not is_catalogue(connection):
+        return {}
     found = connection.execute("SELECT layout FROM llm_assets_state.layouts ORDER BY table_name").fetchall()
     read = [Layout.from_json(text) for (text,) in found]
     return {layout.table.name: layout for layout in read}
 
 
 def layout(connection: Connection, table: str) -> Layout | None:
+    if not is_catalogue(connection):
+        return None
     sql = "SELECT layout FROM llm_assets_state.layouts WHERE lower(table_name) = lower(?)"
     row = connection.execute(sql, [table]).fetchone()
     return Layout.from_json(row[0]) if row else None
@@ -120,10 +154,12 @@ def forget_retired(connection: Connection, oldest_snapshot: int) -> list[str]:
     return [path for (path,) in connection.execute(sql, [oldest_snapshot]).fetchall()]
 
 
-def show(connection: Connection, folder: Path, layout: Layout) -> None:
-    """Create or renew the table's view, with its comments."""
+def show(
+    connection: Connection, folder: Path, layout: Layout, listed: Sequence[DataFile] | None = None
+) -> None:
+    """Create or renew the table's view, with its comments, over the files of this catalogue or `listed`."""
     by_shape: dict[str, list[str]] = defaultdict(list)
-    for file in files(connection, layout.table.name):
+    for file in files(connection, layout.table.name) if listed is None else listed:
         by_shape[file.shape].append(str(folder / file.path))
     _refuse_other_table(connection, layout.table)
     name = identifier(layout.table.name)

@@ -96,7 +96,8 @@ class LocalTables:
         if layout is None:
             return None
         files = catalogue.files(connection, table, days)
-        selects = [table_sql(layout, {file.shape: [str(self.folder / file.path)]}) for file in files]
+        folder = catalogue.folder_of(connection) or self.folder
+        selects = [table_sql(layout, {file.shape: [str(folder / file.path)]}) for file in files]
         return Partitions(layout, selects)
 
     def layouts(self) -> dict[str, Layout]:
@@ -104,7 +105,7 @@ class LocalTables:
         if not self.path.exists():
             return {}
         with self.reading() as connection:
-            return catalogue.layouts(connection) if catalogue.is_catalogue(connection) else {}
+            return catalogue.layouts(connection)
 
     def drop_columns(self, dropped: Sequence[tuple[str, str]], timeout_seconds: float) -> None:
         """See `stores.Tables`."""
@@ -130,7 +131,7 @@ class LocalTables:
                 try:
                     with transaction(connection):
                         connection.execute("SET TimeZone = 'UTC'")
-                        catalogue.prepare(connection)
+                        catalogue.prepare(connection, self.folder)
                         unseen = catalogue.forget_retired(connection, oldest) if oldest else []
                         yield connection, draft.number
                 finally:
@@ -165,7 +166,8 @@ class LocalTables:
             with translated(str(self.path)):
                 connection = attached(str(file), self.path.stem)
                 try:
-                    lock_down(connection, [f"{self.folder}{os.sep}"])
+                    folder = self._here(connection)
+                    lock_down(connection, [f"{folder}{os.sep}"])
                     yield connection
                 finally:
                     connection.close()
@@ -178,10 +180,24 @@ class LocalTables:
         file, lease = self._lease()
         with translated(str(self.path)):
             connection = duckdb.connect(str(file), read_only=True)
+            if catalogue.folder_of(connection) not in (None, self.folder) and self.folder.is_dir():
+                connection.close()
+                connection = attached(str(file), self.path.stem)
+                self._here(connection)
             connection.execute("SET TimeZone = 'UTC'")
         if lease is not None:
             weakref.finalize(connection, os.close, lease)
         return connection
+
+    def _here(self, connection: Connection) -> Path:
+        """The folder the session's views read: after a move of file and folder, views made anew in memory."""
+        folder = catalogue.folder_of(connection)
+        if folder in (None, self.folder) or not self.folder.is_dir():
+            return folder or self.folder
+        catalogue.copy_state(connection, self.path.stem)
+        catalogue.prepare(connection, self.folder)
+        catalogue.show_summaries(connection, catalogue.layouts(connection).values())
+        return self.folder
 
     def _lease(self) -> tuple[Path, int | None]:
         if not self.path.exists():

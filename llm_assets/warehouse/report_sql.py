@@ -61,7 +61,7 @@ _SPENT = """
     count(*) FILTER (is_answered AND fallback_reason IS NOT NULL),
     coalesce(sum(attempts) FILTER (NOT is_hit), 0)::BIGINT,
     coalesce(sum(rate_limited) FILTER (NOT is_hit), 0)::BIGINT,
-    coalesce(sum(wait_seconds) FILTER (NOT is_hit), 0)
+    coalesce(round(sum(wait_seconds) FILTER (NOT is_hit), 3), 0)
 """
 _MONEY = """
     sum(cost_usd), sum(cost_usd) FILTER (is_hit), count(*) FILTER (is_answered AND cost_usd IS NULL)
@@ -83,7 +83,7 @@ MODEL_DAYS = """
     SELECT partition_date, provider, model, count(*), sum(cost_usd),
            coalesce(sum(attempts) FILTER (NOT is_hit), 0)::BIGINT,
            coalesce(sum(rate_limited) FILTER (NOT is_hit), 0)::BIGINT,
-           coalesce(sum(wait_seconds) FILTER (NOT is_hit), 0)
+           coalesce(round(sum(wait_seconds) FILTER (NOT is_hit), 3), 0)
     FROM calls GROUP BY ALL ORDER BY ALL
 """
 BUSIEST = """

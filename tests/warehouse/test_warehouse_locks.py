@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -248,3 +249,27 @@ def test_what_people_add_to_the_file_stays(path: str) -> None:
     write(path)
     with query(path, "from mine") as result:
         assert list(result.rows) == [(1,)]
+
+
+@pytest.mark.parametrize("way", ["file", "both"])
+def test_a_copy_can_be_read(path: str, tmp_path: Path, way: str) -> None:
+    """The file works from another place; so do file and folder together where the old place is gone."""
+    write(path, name="old")
+    there = tmp_path / "there"
+    there.mkdir()
+    copy = str(shutil.copy(path, there / "llm_assets.duckdb"))
+    if way == "both":
+        shutil.move(Path(path).with_suffix(".tables"), there / "llm_assets.tables")
+        Path(path).unlink()
+    assert names(copy) == [("old.ogg",)]
+    assert read_partition(copy, RECORDINGS, DAYS[:1])["file_name"].tolist() == ["old.ogg"]
+    assert connect(copy).execute("select count(*) from conversation").fetchone() == (0,)
+    assert connect(copy).execute(NAMES).fetchall() == [("old.ogg",)]
+    if way == "file":
+        with pytest.raises(WarehouseError, match=r"rows are still in .*copy that folder"):
+            write(copy, 1.0, "new")
+    else:
+        replace_partition(copy, RECORDINGS, DAYS[1:2], pd.DataFrame([recording_row(DAYS[1], "new")]))
+        assert names(copy) == [("new.ogg",), ("old.ogg",)]
+        with duckdb.connect(copy, read_only=True) as shell:
+            assert shell.execute(NAMES).fetchall() == [("new.ogg",), ("old.ogg",)]
