@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from llm_assets.llm.stopping import stop_on_sigterm
     from llm_assets.orchestration.build import build_audio_insights
     from llm_assets.orchestration.component import AudioInsights
-    from llm_assets.orchestration.insights_asset import build_insights_asset
     from llm_assets.orchestration.connect import connect
+    from llm_assets.orchestration.insights_asset import build_insights_asset
     from llm_assets.orchestration.io_manager import DuckDBFrameIOManager
     from llm_assets.orchestration.report_asset import build_report_asset
     from llm_assets.orchestration.resource import OpenAIResource

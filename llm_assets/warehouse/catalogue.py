@@ -13,7 +13,7 @@ from pathlib import Path
 
 from llm_assets.errors import WarehouseError
 from llm_assets.warehouse.layout import Layout
-from llm_assets.warehouse.names import folder_name, identifier, literal
+from llm_assets.warehouse.names import identifier, literal
 from llm_assets.warehouse.rows_sql import table_sql
 from llm_assets.warehouse.sessions import Connection
 from llm_assets.warehouse.tables import FIXED_TABLES, Table
@@ -62,7 +62,8 @@ def prepare(connection: Connection, folder: Path) -> None:
     if before == folder:
         return
     found = list(layouts(connection).values())
-    if found and not any((folder / folder_name(layout.table.name)).is_dir() for layout in found):
+    first = connection.execute("SELECT path FROM llm_assets_state.files LIMIT 1").fetchone()
+    if first and not (folder / first[0]).exists():
         raise WarehouseError(f"the rows are still in {before}: copy that folder to {folder}, then write")
     connection.execute("DELETE FROM llm_assets_state.place")
     connection.execute("INSERT INTO llm_assets_state.place VALUES (?)", [str(folder)])

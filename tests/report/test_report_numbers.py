@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -129,7 +130,8 @@ def test_choices(database: str, march: Report) -> None:
 
 def test_the_month_before(database: str, march: Report) -> None:
     """A month is compared with the one before it, which is counted like any other."""
-    assert march.rows.before == make_report(database, Month(2026, 2)).rows.totals
+    february = make_report(database, Month(2026, 2)).rows.totals
+    assert asdict(march.rows.before) == pytest.approx(asdict(february))
     assert march.rows.before.recordings > 0
     assert {row.day for row in march.rows.outcomes} == set(MARCH)
 
