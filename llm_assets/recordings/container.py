@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from typing import BinaryIO
 
 import av
 from av.audio.frame import AudioFrame
@@ -16,8 +17,12 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
+from av.stream import Disposition
 
 from llm_assets.errors import RecordingUnreadable
+
+Audio = bytes | BinaryIO
+"""The content of a recording, or a file with it that can be read from any place."""
 
 # libav's names for them; an alias has to be there too (mov,mp4,m4a,… are one demuxer).
 _CONTAINERS = (
@@ -27,26 +32,37 @@ _CONTAINERS = (
 
 
 @contextmanager
-def open_audio(audio: bytes) -> Generator[tuple[InputContainer, AudioStream]]:
-    """The container and its first audio track.
+def open_audio(audio: Audio) -> Generator[tuple[InputContainer, AudioStream]]:
+    """The container and its audio track; of several, the one that a player would play.
 
     Raises:
         RecordingUnreadable: empty, not audio, no audio track, or libav gave up inside the `with` block.
     """
-    if not audio:
+    file = io.BytesIO(audio) if isinstance(audio, bytes) else audio
+    if not file.seek(0, io.SEEK_END):
         raise RecordingUnreadable("empty (0 bytes)")
+    file.seek(0)
     try:
         with av.open(
-            io.BytesIO(audio),
+            file,
             "r",
             metadata_errors="replace",
             container_options={"format_whitelist": _CONTAINERS},
         ) as container:
-            if not container.streams.audio:
-                raise RecordingUnreadable("no audio track")
-            yield container, container.streams.audio[0]
+            yield container, _track(container)
     except FFmpegError as error:
         raise RecordingUnreadable(f"not audio, or damaged: {error.strerror or error}") from error
+
+
+def _track(container: InputContainer) -> AudioStream:
+    tracks = container.streams.audio
+    if not tracks:
+        raise RecordingUnreadable("no audio track")
+    track = next((each for each in tracks if each.disposition & Disposition.default), tracks[0])
+    for each in container.streams:
+        if each is not track and hasattr(each, "discard"):  # not in older versions
+            each.discard = av.stream.Discard.all  # a film's pictures are passed over instead of read
+    return track
 
 
 def packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:

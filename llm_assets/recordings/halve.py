@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 from pathlib import PurePosixPath
 
-import numpy as np
-
 from llm_assets.recordings.decode import SAMPLE_RATE, decode_mono
-from llm_assets.recordings.encode import FLAC, OPUS, Encoder, Samples
+from llm_assets.recordings.encode import FLAC, OPUS, Encoder
+from llm_assets.recordings.listen import MOMENTS_PER_SECOND, Heard, joined, listen
 from llm_assets.recordings.split import quietest
 from llm_assets.records import AudioChunk, Span
 
-_WINDOW_SECONDS = 20.0
+_WINDOW_MOMENTS = 20 * MOMENTS_PER_SECOND
 
 
 def halved(chunk: AudioChunk) -> tuple[AudioChunk, AudioChunk]:
@@ -22,12 +22,12 @@ def halved(chunk: AudioChunk) -> tuple[AudioChunk, AudioChunk]:
     Raises:
         RecordingUnreadable: its audio cannot be decoded.
     """
-    samples = np.concatenate(list(decode_mono(chunk.audio)))
-    window = min(round(_WINDOW_SECONDS * SAMPLE_RATE), samples.size // 2)
-    earliest = (samples.size - window) // 2
-    cut = earliest + quietest(samples[earliest : earliest + window], SAMPLE_RATE)
-    first, second = split_spans(_spans(chunk), cut / SAMPLE_RATE)
-    return _half(chunk, "a", first, samples[:cut]), _half(chunk, "b", second, samples[cut:])
+    heard = reduce(joined, listen(decode_mono(chunk.audio), SAMPLE_RATE))
+    window = min(_WINDOW_MOMENTS, heard.moments // 2)
+    earliest = (heard.moments - window) // 2
+    cut = earliest + quietest(heard.levels[earliest : earliest + window])
+    first, second = split_spans(_spans(chunk), cut / MOMENTS_PER_SECOND)
+    return _half(chunk, "a", first, heard.part(0, cut)), _half(chunk, "b", second, heard.part(cut))
 
 
 def split_spans(spans: Sequence[Span], at_seconds: float) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
@@ -37,10 +37,8 @@ def split_spans(spans: Sequence[Span], at_seconds: float) -> tuple[tuple[Span, .
         length = span.end_seconds - span.start_seconds
         if at_seconds < length or number == len(spans) - 1:
             cut = span.start_seconds + min(at_seconds, length)
-            return (
-                (*before, Span(span.start_seconds, cut)),
-                (Span(cut, span.end_seconds), *spans[number + 1 :]),
-            )
+            first = (*before, Span(span.start_seconds, cut)) if cut > span.start_seconds else (*before,)
+            return first, (Span(cut, span.end_seconds), *spans[number + 1 :])
         before.append(span)
         at_seconds -= length
     raise ValueError("there are no spans to split")
@@ -50,11 +48,11 @@ def _spans(chunk: AudioChunk) -> tuple[Span, ...]:
     return chunk.spans or (Span(chunk.start_seconds, chunk.end_seconds),)
 
 
-def _half(chunk: AudioChunk, name: str, spans: tuple[Span, ...], samples: Samples) -> AudioChunk:
+def _half(chunk: AudioChunk, name: str, spans: tuple[Span, ...], heard: Heard) -> AudioChunk:
     file_name = PurePosixPath(chunk.file_name)
     encoding = FLAC if file_name.suffix == ".flac" else OPUS
     with Encoder(encoding, SAMPLE_RATE) as encoder:
-        encoder.write(samples)
+        encoder.write(heard.samples)
         audio = encoder.finish()
     return replace(
         chunk,
@@ -62,6 +60,6 @@ def _half(chunk: AudioChunk, name: str, spans: tuple[Span, ...], samples: Sample
         end_seconds=spans[-1].end_seconds,
         audio=audio,
         file_name=f"{file_name.stem}{name}.{encoding.extension}",
-        spans=spans if chunk.spans else (),
-        speech_seconds=None,
+        spans=spans if len(spans) > 1 else (),
+        speech_seconds=int(heard.speech.sum()) / MOMENTS_PER_SECOND,
     )

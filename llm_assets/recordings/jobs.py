@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from llm_assets.recordings.limits import ChunkLimits
+from llm_assets.recordings.limits import ChunkLimits, Listening
 from llm_assets.recordings.place import FoundRecording
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import AudioChunk, Recording
@@ -38,7 +38,11 @@ class PrepareJob:
         from llm_assets.recordings.prepare import prepare_chunks
         from llm_assets.recordings.read import load_audio
 
-        yield from prepare_chunks(load_audio(self.source, self.recording), self.recording, self.limits)
+        listening = Listening(
+            channels=self.source.channels, longest_silence_seconds=self.source.longest_silence_seconds
+        )
+        audio = load_audio(self.source, self.recording)
+        yield from prepare_chunks(audio, self.recording, self.limits, listening)
 
 
 @dataclass(frozen=True, slots=True)

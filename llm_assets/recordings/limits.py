@@ -1,4 +1,4 @@
-"""How large a chunk may be. Free of heavy imports, since definitions are loaded with it."""
+"""How large a chunk may be, and how recordings are listened to. Free of heavy imports."""
 
 from __future__ import annotations
 
@@ -33,3 +33,15 @@ class ChunkLimits:
         """Whether the original is within the limits; a recording of unknown duration is not."""
         seconds = recording.duration_seconds
         return seconds is not None and seconds <= self.max_seconds and recording.size_bytes <= self.max_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """How a recording that is cut or encoded again is listened to.
+
+    `split` hears each channel on its own. Silences longer than `longest_silence_seconds` are left out but
+    for half a second at either side; None keeps them.
+    """
+
+    channels: Literal["mix", "split"] = "mix"
+    longest_silence_seconds: float | None = 2.0

@@ -7,12 +7,19 @@ one by one, and the same recording with the same limits gives the same bytes (se
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count, tee
 
-from llm_assets.recordings.decode import SAMPLE_RATE, decode_mono
-from llm_assets.recordings.encode import FLAC, OPUS, Encoder, Encoding
-from llm_assets.recordings.limits import ChunkLimits
-from llm_assets.recordings.split import split_at_pauses
+from llm_assets.errors import RecordingUnreadable
+from llm_assets.recordings.container import Audio
+from llm_assets.recordings.decode import SAMPLE_RATE, channels_differ, decode_channels, decode_mono
+from llm_assets.recordings.encode import ENCODINGS, Encoder, Encoding, Samples
+from llm_assets.recordings.limits import ChunkLimits, Listening
+from llm_assets.recordings.listen import MOMENTS_PER_SECOND, Heard, listen
+from llm_assets.recordings.spans import Spans
+from llm_assets.recordings.split import Piece, split_at_pauses
 from llm_assets.records import AudioChunk, Recording
 
 # Container to the extension a provider knows it by; `.oga` and `.opus` are not on OpenAI's list.
@@ -29,26 +36,36 @@ _TAKEN_FORMATS = {
 _TAKEN_CODECS = frozenset(
     {"aac", "flac", "mp3", "opus", "vorbis", "pcm_s16le", "pcm_s24le", "pcm_f32le", "pcm_alaw", "pcm_mulaw"}
 )
-_ENCODINGS: dict[str, Encoding] = {"opus": OPUS, "flac": FLAC}
+_AS_IT_IS = Listening()
 
 
-def prepare_chunks(audio: bytes, recording: Recording, limits: ChunkLimits) -> Iterator[AudioChunk]:
-    """The chunks of one recording in order; together they are the whole of it, without overlap.
+def prepare_chunks(
+    audio: Audio, recording: Recording, limits: ChunkLimits, listening: Listening = _AS_IT_IS
+) -> Iterator[AudioChunk]:
+    """The chunks of one recording. Together they are all that is heard in it, without overlap.
+
+    They come in order, those of several channels in turns.
 
     Raises:
-        RecordingUnreadable: it cannot be decoded.
+        RecordingUnreadable: it cannot be decoded, or nothing is heard in it.
     """
+    apart = listening.channels == "split" and (recording.channels or 1) > 1 and channels_differ(audio)
     extension = _taken_as(recording)
-    if extension is not None and limits.fits(recording):
+    if extension is not None and limits.fits(recording) and not apart:
         yield AudioChunk(
             index=0,
             start_seconds=0.0,
             end_seconds=recording.duration_seconds or 0.0,
-            audio=audio,
+            audio=audio if isinstance(audio, bytes) else _whole(audio),
             file_name=f"{recording.recording_id}.{extension}",
         )
         return
-    yield from _cut(audio, recording, limits)
+    silent = True
+    for chunk in _cut(audio, recording, limits, listening, apart):
+        silent = False
+        yield chunk
+    if silent:
+        raise RecordingUnreadable("nothing is heard in it: it is silent from beginning to end")
 
 
 def _taken_as(recording: Recording) -> str | None:
@@ -57,33 +74,114 @@ def _taken_as(recording: Recording) -> str | None:
     return _TAKEN_FORMATS.get(recording.format or "")
 
 
-def _cut(audio: bytes, recording: Recording, limits: ChunkLimits) -> Iterator[AudioChunk]:
-    encoding = _ENCODINGS[limits.encoding]
-    every_seconds, window_seconds = _cadence(recording.duration_seconds, limits, encoding)
-    pieces = split_at_pauses(decode_mono(audio), SAMPLE_RATE, every_seconds, window_seconds)
-    index, start, end = 0, 0, 0  # in samples, so that times add up exactly
-    encoder: Encoder | None = None
-    for piece in pieces:
-        encoder = encoder or Encoder(encoding, SAMPLE_RATE)
-        encoder.write(piece.samples)
-        end += piece.samples.size
-        if not piece.ends_chunk:
-            continue
-        yield AudioChunk(
+def _whole(audio: Audio) -> bytes:
+    assert not isinstance(audio, bytes)
+    audio.seek(0)
+    return audio.read()
+
+
+def _cut(
+    audio: Audio, recording: Recording, limits: ChunkLimits, listening: Listening, apart: bool
+) -> Iterator[AudioChunk]:
+    encoding = ENCODINGS[limits.encoding]
+    length_from, window_seconds = _cadence(recording.duration_seconds, limits, encoding)
+    numbers = count()
+    lines: list[_Line] = []
+    for channel, blocks in _channels(audio, apart):
+        heard = listen(blocks, SAMPLE_RATE, listening.longest_silence_seconds)
+        pieces = split_at_pauses(heard, length_from, window_seconds)
+        lines.append(_Line(recording.recording_id, channel, pieces, encoding, numbers))
+    # In turns, so that no channel runs ahead of another and what is decoded need not be held for it.
+    while lines:
+        for line in [*lines]:
+            piece = next(line.pieces, None)
+            if piece is None:
+                lines.remove(line)
+            elif (chunk := line.chunk(piece)) is not None:
+                yield chunk
+
+
+def _channels(audio: Audio, apart: bool) -> Iterator[tuple[int | None, Iterator[Samples]]]:
+    """One line of samples for all channels, or one for each of them, decoded once."""
+    if not apart:
+        yield None, decode_mono(audio)
+        return
+    blocks = decode_channels(audio)
+    first = next(blocks)
+    copies = tee(_with(first, blocks), len(first))
+    for channel, copy in enumerate(copies):
+        yield channel, map(partial(_row, channel), copy)
+
+
+def _with(first: Samples, others: Iterable[Samples]) -> Iterator[Samples]:
+    yield first
+    yield from others
+
+
+def _row(channel: int, block: Samples) -> Samples:
+    return block[channel]
+
+
+@dataclass(slots=True)
+class _Line:
+    """The chunks of one channel, or of all channels together, being encoded."""
+
+    recording_id: str
+    channel: int | None
+    pieces: Iterator[Piece]
+    encoding: Encoding
+    numbers: Iterator[int]
+    _encoder: Encoder | None = None
+    _spans: Spans = field(default_factory=Spans)
+    _speech_moments: int = 0
+
+    def chunk(self, piece: Piece) -> AudioChunk | None:
+        """The chunk that ends with this piece, None when none does or nothing is in it."""
+        if piece.heard.moments:
+            self._add(piece.heard)
+        if not piece.ends_chunk or self._encoder is None:
+            return None
+        index, spans = next(self.numbers), self._spans.seconds()
+        name = f"{index:03d}" if self.channel is None else f"{index:03d}-channel{self.channel}"
+        made = AudioChunk(
             index=index,
-            start_seconds=start / SAMPLE_RATE,
-            end_seconds=end / SAMPLE_RATE,
-            audio=encoder.finish(),
-            file_name=f"{recording.recording_id}-{index:03d}.{encoding.extension}",
+            start_seconds=spans[0].start_seconds,
+            end_seconds=spans[-1].end_seconds,
+            audio=self._encoder.finish(),
+            file_name=f"{self.recording_id}-{name}.{self.encoding.extension}",
+            channel=self.channel,
+            spans=spans if len(spans) > 1 else (),
+            speech_seconds=self._speech_moments / MOMENTS_PER_SECOND,
         )
-        index, start, encoder = index + 1, end, None
+        self._encoder, self._spans, self._speech_moments = None, Spans(), 0
+        return made
+
+    def _add(self, heard: Heard) -> None:
+        self._encoder = self._encoder or Encoder(self.encoding, SAMPLE_RATE)
+        self._encoder.write(heard.samples)
+        self._spans.add(heard)
+        self._speech_moments += int(heard.speech.sum())
 
 
-def _cadence(duration_seconds: float | None, limits: ChunkLimits, encoding: Encoding) -> tuple[float, float]:
-    """Every how many seconds to cut, and the window around it, so that no chunk breaks a limit."""
+def _cadence(
+    duration_seconds: float | None, limits: ChunkLimits, encoding: Encoding
+) -> tuple[_Lengths, float]:
+    """How long chunks are to be, and the window in which to cut, so that no chunk breaks a limit."""
     most_seconds = min(limits.max_seconds, limits.max_bytes / encoding.most_bytes_per_second(SAMPLE_RATE))
     window_seconds = min(limits.window_seconds, limits.target_seconds / 2, most_seconds / 4)
     aim_seconds = min(limits.target_seconds, most_seconds - window_seconds)
-    if not duration_seconds:
-        return aim_seconds, window_seconds
-    return duration_seconds / math.ceil(duration_seconds / aim_seconds), window_seconds
+    return _Lengths(duration_seconds or 0.0, aim_seconds), window_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Lengths:
+    """What is left at the start of a chunk, in equal parts: no tiny rest is left at the end."""
+
+    duration_seconds: float
+    aim_seconds: float
+
+    def __call__(self, start_seconds: float) -> float:
+        left_seconds = self.duration_seconds - start_seconds
+        if left_seconds <= 0:
+            return self.aim_seconds
+        return left_seconds / math.ceil(left_seconds / self.aim_seconds)

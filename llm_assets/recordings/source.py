@@ -74,8 +74,11 @@ class RecordingSource(_Frozen):
 
     `channels`: `mix` hears all channels together, `split` each on its own, with `speakers` as the names
     of who is on them, from the left. Recordings that a provider does not take as they are become
-    `encoding`, in chunks of about `target_seconds`. `hints` hold for every recording, unless one has its
-    own in a file beside it, for which is looked while `sidecars` is true. With `continue_prompt` the end of
+    `encoding`, in chunks of about `target_seconds`, without the inside of silences that last longer than
+    `longest_silence_seconds` (None keeps them; times are those of the recording either way).
+
+    `hints` hold for every recording, unless one has its own in a file beside it, for which is looked while
+    `sidecars` is true. With `continue_prompt` the end of
     each chunk's text goes with the next chunk, as whisper likes it; a recording's chunks then go one after
     the other.
     """
@@ -90,6 +93,7 @@ class RecordingSource(_Frozen):
     speakers: tuple[str, ...] = ()
     encoding: EncodingName = "opus"
     target_seconds: float = Field(default=300.0, gt=0, allow_inf_nan=False)
+    longest_silence_seconds: float | None = Field(default=2.0, ge=1, le=10)
     hints: Hints = Hints()
     sidecars: bool = True
     continue_prompt: bool = False

@@ -48,7 +48,7 @@ def test_lossless_stays_lossless() -> None:
 def test_blocks_are_small() -> None:
     """A long recording is decoded in blocks, never as a whole."""
     blocks = [block.size for block in decode_mono(encoded(sound(60), FLAC))]
-    assert max(blocks) < RATE
+    assert max(blocks) <= 5 * RATE
     assert sum(blocks) == 60 * RATE
 
 
@@ -74,7 +74,7 @@ def test_damage_in_the_middle_costs_only_what_is_damaged(extension: str) -> None
     middle = len(audio) // 2
     audio[middle : middle + 200] = b"\xaa" * 200
     heard = sum(block.size for block in decode_mono(bytes(audio)))
-    assert 18 * RATE < heard <= 20.2 * RATE
+    assert 17.5 * RATE < heard <= 20.2 * RATE
 
 
 def test_joined_recordings_are_heard_to_the_end() -> None:

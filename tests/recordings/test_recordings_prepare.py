@@ -6,13 +6,14 @@ from datetime import date
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
-from made_audio import ENCODINGS, FLAC, OPUS, RATE, WAV, encoded, sound, talk
+from made_audio import ENCODINGS, FLAC, OPUS, RATE, WAV, encoded, hush, sound, talk
 
 from llm_assets.errors import ConfigurationError, RecordingUnreadable
 from llm_assets.recordings.decode import decode_mono
-from llm_assets.recordings.encode import Encoding
-from llm_assets.recordings.limits import ChunkLimits
+from llm_assets.recordings.encode import Encoding, Samples
+from llm_assets.recordings.limits import ChunkLimits, Listening
 from llm_assets.recordings.prepare import prepare_chunks
 from llm_assets.recordings.probe import probe
 from llm_assets.records import AudioChunk, Recording
@@ -33,6 +34,7 @@ def recording_of(audio: bytes, name: str, duration_seconds: float | None = None)
         sha256="",
         format=facts.format,
         codec=facts.codec,
+        channels=facts.channels,
         duration_seconds=duration_seconds or facts.duration_seconds,
     )
 
@@ -156,6 +158,94 @@ def test_a_recording_that_cannot_be_decoded_is_an_error() -> None:
     recording = recording_of(encoded(sound(6), Encoding("mka", "matroska", "flac")), "call.mka")
     with pytest.raises(RecordingUnreadable):
         list(prepare_chunks(b"not audio " * 100, recording, ChunkLimits()))
+
+
+def sides(left: Samples, right: Samples) -> bytes:
+    return encoded(np.stack((left, right), axis=1).reshape(-1), FLAC, channels=2)
+
+
+def apart(audio: bytes, longest_silence_seconds: float | None = 2.0) -> list[AudioChunk]:
+    listening = Listening(channels="split", longest_silence_seconds=longest_silence_seconds)
+    return list(prepare_chunks(audio, recording_of(audio, "call.flac"), SHORT, listening))
+
+
+def rms(audio: bytes) -> float:
+    return float(np.sqrt(np.square(np.concatenate(list(decode_mono(audio))).astype(float)).mean()))
+
+
+def test_long_silences_are_left_out_and_times_stay_right() -> None:
+    """The spans tell where a chunk's audio comes from; beside speech, half a second of silence stays."""
+    call, _ = talk([(3.0, 6.0), (4.0, 1.0), (2.0, 9.0), (2.5, 4.0)])
+    [chunk] = prepared(encoded(call, Encoding("mka", "matroska", "flac")), "call.mka", ChunkLimits())
+    expected = [(0, 3.5), (8.5, 16.5), (24.5, 28.0)]
+    for span, (begin, end) in zip(chunk.spans, expected, strict=True):
+        assert (span.start_seconds, span.end_seconds) == pytest.approx((begin, end), abs=0.07)
+    assert (chunk.start_seconds, chunk.end_seconds) == pytest.approx((0, 28.0), abs=0.05)
+    assert chunk.speech_seconds == pytest.approx(11.5, abs=0.3)
+    samples = sum(block.size for block in decode_mono(chunk.audio))
+    assert samples / RATE == pytest.approx(chunk.audio_seconds, abs=0.001)
+
+
+def test_silence_can_be_kept() -> None:
+    """Without a longest silence, chunks are all of the recording."""
+    call, _ = talk([(3.0, 6.0), (4.0, 1.0)])
+    audio = encoded(call, Encoding("mka", "matroska", "flac"))
+    listening = Listening(longest_silence_seconds=None)
+    [chunk] = prepare_chunks(audio, recording_of(audio, "call.mka"), ChunkLimits(), listening)
+    assert (chunk.spans, chunk.start_seconds, chunk.end_seconds) == ((), 0, 14)
+
+
+def test_a_recording_without_a_sound_has_nothing_to_send() -> None:
+    """Silence from beginning to end is a reason, not a chunk to pay for."""
+    audio = encoded(hush(30), Encoding("mka", "matroska", "flac"))
+    with pytest.raises(RecordingUnreadable, match="silent from beginning to end"):
+        prepared(audio, "call.mka", ChunkLimits())
+
+
+def test_channels_are_heard_apart() -> None:
+    """With `split` each channel has chunks of its own, numbered together, with its own voice in them."""
+    quiet = (CALL / 4).astype(np.int16)[::-1]
+    chunks = apart(sides(CALL, quiet))
+    assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
+    assert {chunk.channel for chunk in chunks} == {0, 1}
+    assert len({chunk.file_name for chunk in chunks}) == len(chunks)
+    for channel, voice in enumerate((CALL, quiet)):
+        own = [chunk for chunk in chunks if chunk.channel == channel]
+        assert sum(chunk.audio_seconds for chunk in own) == pytest.approx(CALL.size / RATE, abs=1.1)
+        assert max(chunk.duration_seconds for chunk in own) <= 9
+        expected = float(np.sqrt(np.square(voice.astype(float)).mean()))
+        assert np.mean([rms(chunk.audio) for chunk in own]) == pytest.approx(expected, rel=0.15)
+
+
+def test_a_silent_channel_has_no_chunks() -> None:
+    """What nobody speaks on is not sent, and holds nothing up."""
+    chunks = apart(sides(hush(CALL.size / RATE), CALL))
+    assert {chunk.channel for chunk in chunks} == {1}
+
+
+def test_one_channel_twice_is_one() -> None:
+    """Two channels with the same on both are mixed, and go as they are where they can."""
+    audio = sides(CALL, CALL)
+    assert {chunk.channel for chunk in apart(audio)} == {None}
+    [whole] = prepare_chunks(
+        audio, recording_of(audio, "call.flac"), ChunkLimits(), Listening(channels="split")
+    )
+    assert whole.audio == audio
+
+
+def test_one_channel_has_nothing_to_split() -> None:
+    """A mono recording with `split` is prepared as with `mix`."""
+    audio = encoded(CALL, FLAC)
+    assert apart(audio) == prepared(audio, "call.flac", SHORT)
+
+
+def test_a_call_is_taken_apart_even_where_one_piece_would_do() -> None:
+    """An original with two voices is not sent as it is when they are to be heard apart."""
+    audio = sides(CALL, CALL[::-1])
+    chunks = prepare_chunks(
+        audio, recording_of(audio, "call.flac"), ChunkLimits(), Listening(channels="split")
+    )
+    assert [chunk.channel for chunk in chunks] == [0, 1]
 
 
 @pytest.mark.parametrize(
