@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 import av
+from av import stream as streams
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
@@ -59,9 +60,10 @@ def _track(container: InputContainer) -> AudioStream:
     if not tracks:
         raise RecordingUnreadable("no audio track")
     track = next((each for each in tracks if each.disposition & Disposition.default), tracks[0])
-    for each in container.streams:
-        if each is not track and hasattr(each, "discard"):  # not in older versions
-            each.discard = av.stream.Discard.all  # a film's pictures are passed over instead of read
+    if discard := getattr(streams, "Discard", None):  # not in older versions
+        for each in container.streams:
+            if each is not track:
+                each.discard = discard.all  # a film's pictures are passed over
     return track
 
 
