@@ -75,6 +75,14 @@ class RecordingFields(dg.Model, dg.Resolvable):
     target_seconds: Annotated[float, Field(gt=0), described("About how long a chunk of audio is.", [600])] = (
         300.0
     )
+    sidecars: Annotated[
+        bool, described("Whether to look for hints in files beside the recordings.", [False])
+    ] = True
+    longest_silence_seconds: Annotated[
+        float | None,
+        Field(ge=1, le=10),
+        described("Of longer ones the inside is left out where audio is encoded again; null keeps it.", [4]),
+    ] = 2.0
     continue_prompt: Annotated[
         bool, described("Each chunk is told how the one before ended, for whisper; one by one.", [True])
     ] = False
@@ -86,6 +94,7 @@ class RecordingFields(dg.Model, dg.Resolvable):
         """The value all stages are given, a path taken from the project's root. Raises ConfigurationError."""
         given: dict[str, Any] = self.model_dump(exclude_none=True)
         given["root"] = located(project_root, self.root)
+        given["longest_silence_seconds"] = self.longest_silence_seconds
         return RecordingSource(**given)
 
 
