@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -25,7 +26,7 @@ _SHORTEST_NAME = 12
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 
 _EPILOG = """\b
-Exit codes: 0 done, 1 the state cannot be used, 2 wrong usage, 3 there is no state yet.
+Exit codes: 0 done, 1 the state cannot be used, 2 wrong usage, 3 there is no state yet, 4 nobody agreed.
 
 \b
 Examples:
@@ -42,34 +43,46 @@ class NoState(click.ClickException):
     exit_code = 3
 
 
-@click.group(name="journal", invoke_without_command=True, epilog=_EPILOG)
-@click.option(
+_STATE = click.option(
     "--state",
     metavar="PATH|URL",
     help="SQLite file or postgresql:// URL.  [default: LLM_ASSETS_STATE, else data/state.sqlite in the "
     "project's root]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+class NotAgreed(click.ClickException):
+    """Nobody said yes to forgetting."""
+
+    exit_code = 4
+
+
+@click.group(name="journal", invoke_without_command=True, epilog=_EPILOG)
+@_STATE
+@_JSON
 @click.pass_context
 def journal_command(context: click.Context, state: str | None, as_json: bool) -> None:
     """Show how many answers the journal holds, how often they were of use, and what that saved.
 
     Every answer a provider was paid for is in the journal, so that asking the same again costs nothing.
     """
-    context.obj = (state or _configured_state(), as_json)
+    context.obj = (state, as_json)
     if context.invoked_subcommand is None:
-        _show_sizes(*context.obj)
+        _show_sizes(state or _configured_state(), as_json)
 
 
 @journal_command.command(name="intents")
+@_STATE
+@_JSON
 @click.pass_obj
-def intents_command(options: tuple[str, bool]) -> None:
+def intents_command(before: tuple[str | None, bool], state: str | None, as_json: bool) -> None:
     """List requests that were sent and have no answer: under way now, or left behind by a crash.
 
     What a process that died has sent may have been billed without an answer. It is asked again when it is
     needed again.
     """
-    state, as_json = options
+    state, as_json = _options(before, state, as_json)
     intents = _asked(state, JournalContents.open_intents)
     if as_json:
         _print_json([asdict(intent) for intent in intents])
@@ -91,22 +104,45 @@ def intents_command(options: tuple[str, bool]) -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Only count.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@_STATE
+@_JSON
 @click.pass_obj
-def prune_command(options: tuple[str, bool], age: timedelta, dry_run: bool, yes: bool) -> None:
+def prune_command(
+    given: tuple[str | None, bool],
+    age: timedelta,
+    dry_run: bool,
+    yes: bool,
+    state: str | None,
+    as_json: bool,
+) -> None:
     """Forget answers older than AGE. Asking the same again costs money again."""
-    state, as_json = options
+    state, as_json = _options(given, state, as_json)
     before = datetime.now(UTC) - age
     count = _asked(state, lambda contents: contents.older_than(before))
     if not dry_run and count and not yes:
-        click.confirm(
-            f"Forget {count:,} answers from before {before:%Y-%m-%d %H:%M} UTC?", abort=True, err=True
-        )
+        _require_consent(f"Forget {count:,} answers from before {before:%Y-%m-%d %H:%M} UTC?")
     if not dry_run:
         count = _asked(state, lambda contents: contents.prune(before))
     if as_json:
         _print_json({"answers": count, "before": before, "pruned": not dry_run})
     else:
         click.echo(f"{'Would forget' if dry_run else 'Forgot'} {count:,} answers.")
+
+
+def _options(before: tuple[str | None, bool], state: str | None, as_json: bool) -> tuple[str, bool]:
+    """Options may stand before the subcommand or behind it, where they count more."""
+    return state or before[0] or _configured_state(), as_json or before[1]
+
+
+def _require_consent(question: str) -> None:
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        if sys.stdin.isatty():  # Ctrl-C
+            raise
+        raise NotAgreed("there is nobody to ask here; --yes forgets them without asking") from None
+    if not agreed:
+        raise NotAgreed("nothing was forgotten")
 
 
 def _configured_state() -> str:

@@ -46,8 +46,12 @@ async def open_services(
     Raises StateUnavailable when the state cannot be opened, ConfigurationError when it cannot be used.
     """
     owner = uuid.uuid4().hex
+    if (problem := unknown_limits(config)) is not None:
+        warn(problem)
     async with AsyncExitStack() as stack:
-        state = await stack.enter_async_context(State(make_database(config.state)))
+        patience = config.state_patience_seconds
+        database = make_database(config.state)
+        state = await stack.enter_async_context(State(database, patience_seconds=patience))
         store = _store(config, state, clock, stack)
         limiter = Limiter(store, Client(id=owner, priority=priority), headroom=config.headroom, warn=warn)
         metrics.quota = limiter.used
@@ -85,7 +89,22 @@ def make_chains(services: Services, counter: TokenCounter) -> dict[Endpoint, Mod
         links = tuple(_link(entry, config) for entry in entries if isinstance(entry, ModelConfig))
         if links:
             chains[endpoint] = ModelChain(services, links, cached=CACHED in entries, counter=counter)
+    if not chains:
+        raise ConfigurationError("neither chat nor transcription names a model; one of them has to")
     return chains
+
+
+def unknown_limits(config: ClientConfig) -> str | None:
+    """What to say of limits that no model draws on: a name that is written wrong limits nothing."""
+    models = [entry for entry in (*config.chat, *config.transcription) if isinstance(entry, ModelConfig)]
+    pools = {model.pool or model.model for model in models}
+    unknown = sorted(config.limits.keys() - pools)
+    if not unknown:
+        return None
+    return (
+        f"limits are configured for {', '.join(unknown)}, which no model of the chains draws on; "
+        f"the names are {', '.join(sorted(pools))}"
+    )
 
 
 def _link(model: ModelConfig, config: ClientConfig) -> Link:
@@ -118,7 +137,7 @@ def server_name(base_url: str) -> str:
 def _store(config: ClientConfig, state: State, clock: Clock, stack: AsyncExitStack) -> QuotaStore:
     if config.quota:
         try:
-            redis = RedisQuota(config.quota)
+            redis = RedisQuota(config.quota, patience_seconds=config.state_patience_seconds)
         except ValueError as error:
             raise ConfigurationError(f"the quota is not the URL of a Redis server: {error}") from None
         stack.push_async_callback(redis.aclose)

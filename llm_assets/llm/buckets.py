@@ -91,7 +91,7 @@ def new_bucket(
     limit: float, period_seconds: float, headroom: float, now: float, *, configured: bool
 ) -> Bucket:
     """A bucket of unknown level: nothing is taken for granted but its refill from now on."""
-    capacity = limit * (1.0 - headroom)
+    capacity = _usable(limit, headroom)
     return Bucket(
         capacity,
         period_seconds,
@@ -102,6 +102,11 @@ def new_bucket(
         lately_since=now,
         configured=limit if configured else 0.0,
     )
+
+
+def _usable(limit: float, headroom: float) -> float:
+    """What of a limit is used: however much is left to others, one request has to fit."""
+    return max(limit * (1.0 - headroom), min(limit, 1.0))
 
 
 def refill(bucket: Bucket, now: float) -> None:
@@ -148,7 +153,7 @@ def open_for_probe(bucket: Bucket, amount: float) -> None:
 def configure(bucket: Bucket, limit: float, headroom: float) -> None:
     """Another limit was configured than the one that the bucket goes by."""
     allowed = min(limit, bucket.server_limit) if bucket.server_limit else limit
-    bucket.configured, bucket.capacity = limit, allowed * (1.0 - headroom)
+    bucket.configured, bucket.capacity = limit, _usable(allowed, headroom)
     bucket.level = min(bucket.level, bucket.capacity)
     bucket.hidden = min(bucket.hidden, max(bucket.capacity - bucket.level, 0.0))
 
@@ -253,7 +258,7 @@ def _follow_limit(bucket: Bucket, report: DimensionReport, headroom: float, now:
     bucket.server_limit = limit
     # A limit someone configured below the server's is meant; one above it is a mistake.
     allowed = min(limit, bucket.configured) if bucket.configured else limit
-    before, bucket.capacity = bucket.capacity, allowed * (1.0 - headroom)
+    before, bucket.capacity = bucket.capacity, _usable(allowed, headroom)
     bucket.period_seconds = period_of(report, bucket.period_seconds)
     bucket.level = min(bucket.level * bucket.capacity / before, bucket.level, bucket.capacity)
     bucket.hidden = min(bucket.hidden, bucket.capacity)

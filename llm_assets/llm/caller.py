@@ -428,7 +428,7 @@ async def _send(services: Services, call: Call) -> HttpResponse:
     response = await services.transport.send(call.wire)
     tally.latency_seconds = clock.now() - started
     tally.http_status = response.status
-    tally.request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
+    tally.request_id = call.link.provider.request_id(response.headers)
     return response
 
 

@@ -119,6 +119,7 @@ class ClientConfig(_Frozen):
     `state` is a SQLite file or a database URL (journal, budget, limits); None keeps all in memory.
     `quota` moves limits and budget to Redis (`redis://…`). `limits` are per pool (a model's own name
     unless it says otherwise). `headroom` is the share of every limit that is left to others.
+    `state_patience_seconds` is how long a state or quota that is locked or out of reach is tried again.
     """
 
     chat: tuple[ModelConfig | Literal["cached"], ...] = ()
@@ -131,6 +132,7 @@ class ClientConfig(_Frozen):
     retry: RetryConfig = RetryConfig()
     state: str | None = Field(default=None, min_length=1, repr=False)
     quota: str | None = Field(default=None, repr=False)
+    state_patience_seconds: float = Field(default=30.0, ge=0)
     max_concurrency: int = Field(default=256, ge=1)
     headroom: float = Field(default=0.0, ge=0, lt=1)
     timezone: str = "UTC"
@@ -157,6 +159,8 @@ class ClientConfig(_Frozen):
     def _cached_comes_last(
         cls, value: tuple[ModelConfig | Literal["cached"], ...]
     ) -> tuple[ModelConfig | Literal["cached"], ...]:
+        if value == (CACHED,):
+            raise ValueError("'cached' is the last resort of a chain; name at least one model before it")
         if CACHED in value[:-1]:
             raise ValueError("'cached' is the last resort and can only stand at the end of a chain")
         return value

@@ -5,6 +5,8 @@ A request is one logical call: its outcome may have taken several attempts and s
 
 from __future__ import annotations
 
+from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -27,11 +29,18 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class OutputSchema:
-    """The JSON schema an answer must satisfy. `name` matches `[a-zA-Z0-9_-]{1,64}`."""
+    """The JSON schema an answer must satisfy. `name` matches `[a-zA-Z0-9_-]{1,64}`.
+
+    It keeps a copy: what becomes of the caller's own dict later does not change what was asked.
+    """
 
     name: str
     schema: dict[str, Any]
     description: str | None = None
+
+    def __post_init__(self) -> None:
+        with suppress(Exception):  # what is no JSON is said of the request, when it is asked
+            object.__setattr__(self, "schema", deepcopy(self.schema))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

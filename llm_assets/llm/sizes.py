@@ -19,6 +19,7 @@ _OUTPUT_IF_UNLIMITED = 128_000
 # Nobody speaks that fast in any script; where a model names no limit, the most a transcript can have.
 _TRANSCRIPT_TOKENS_PER_SECOND = 20
 _REMEMBERED_ANSWERS = 256
+_REMEMBERED_KINDS = 256
 
 
 def most_input_tokens(request: ChatRequest) -> int:
@@ -71,6 +72,9 @@ class OutputSizes:
 
     def add(self, request: ChatRequest, model: ModelConfig, output_tokens: int) -> None:
         key = _kind(request, model)
+        if key not in self._latest and len(self._latest) >= _REMEMBERED_KINDS:
+            oldest = next(iter(self._latest))
+            del self._latest[oldest], self._sorted[oldest]
         latest = self._latest.setdefault(key, deque())
         ordered = self._sorted.setdefault(key, [])
         latest.append(output_tokens)

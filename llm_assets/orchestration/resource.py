@@ -79,6 +79,9 @@ class OpenAIResource(dg.ConfigurableResource["OpenAIResource"]):
     quota: str | None = Field(
         default=None, description="Redis URL for limits and budget of several machines. None: in the state."
     )
+    state_patience_seconds: float = Field(
+        default=30.0, ge=0, description="How long a state or quota that is out of reach is tried again."
+    )
     timezone: str = Field(default="UTC", description="Where a day of the budget begins.")
 
     def __init__(self, **fields: Any) -> None:

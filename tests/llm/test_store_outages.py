@@ -38,6 +38,7 @@ CALLS = 12
 AT_ONCE = 4
 TOKENS_OF_A_CALL = 110
 PATIENCE_SECONDS = 0.3
+_MORE: dict[str, Any] = {}
 LONG_ENOUGH_SECONDS = 20.0
 """What takes longer than this hangs."""
 
@@ -56,6 +57,7 @@ def config(server: ScriptedServer, state: str, quota: str | None = None) -> Clie
             "max_concurrency": AT_ONCE,
             "state": state,
             "quota": quota,
+            **_MORE,
         }
     )
 
@@ -226,10 +228,8 @@ async def outage(
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clients that wait for their state for a moment only. They cannot be configured to."""
-    patience = {"patience_seconds": PATIENCE_SECONDS}
-    monkeypatch.setattr(assemble, "State", partial(State, **patience))
-    monkeypatch.setattr(assemble, "RedisQuota", partial(RedisQuota, **patience))
+    """Clients that wait for their state for a moment only."""
+    monkeypatch.setitem(_MORE, "state_patience_seconds", PATIENCE_SECONDS)
     monkeypatch.setattr(assemble, "make_database", _soon_busy)
 
 

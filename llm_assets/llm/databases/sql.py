@@ -75,7 +75,7 @@ class SqlDatabase:
             raise MissingExtra("State in a database server", "postgres") from None
         try:
             parsed = make_url(url)
-        except ArgumentError:
+        except (ArgumentError, ValueError):  # ValueError: a port that is no number
             raise ConfigurationError(
                 "the state is no URL of a database, such as postgresql://host/name"
             ) from None

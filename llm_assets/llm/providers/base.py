@@ -53,6 +53,10 @@ class Provider(Protocol):
         """The answer in a response. Raises the tree under CallFailed when there is none."""
         ...
 
+    def request_id(self, headers: Mapping[str, str]) -> str | None:
+        """The provider's name for a request, for its support, without anything secret in it."""
+        ...
+
     def limit_report(self, headers: Mapping[str, str]) -> LimitReport | None:
         """What the headers of any response say about the limits, None when they say nothing."""
         ...

@@ -29,6 +29,7 @@ from llm_assets.llm.providers.wire import decode_object, text_in
 from llm_assets.llm.transport import HttpResponse
 
 _LONGEST_MESSAGE_CHARACTERS = 400
+_LONGEST_NAME_CHARACTERS = 128
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "apim-request-id")
 
 _NO_CREDIT = re.compile(
@@ -97,7 +98,7 @@ class Failures:
             message,
             status,
             told.code or told.kind or None,
-            request_id(response.headers),
+            self.request_id(response.headers),
             _wait_seconds(response.headers, told.message),
         )
 
@@ -109,13 +110,15 @@ class Failures:
             code = cast("dict[str, Any]", error).get("code") if isinstance(error, dict) else None
             status = code if isinstance(code, int) and 400 <= code <= 599 else 500
             return self.of(HttpResponse(status, response.headers, response.body))
-        kind = response.headers.get("content-type", "no content type")
+        kind = self.scrubbed(
+            response.headers.get("content-type", "no content type"), _LONGEST_NAME_CHARACTERS
+        )
         return ServerFailed(
             f"{self._provider} sent an answer that is no answer: {what} "
             f"({kind}, {len(response.body)} bytes): {self._snippet(response.body)}",
             response.status,
             None,
-            request_id(response.headers),
+            self.request_id(response.headers),
         )
 
     def _judge(self, status: int, told: _Told, response: HttpResponse) -> tuple[type[CallFailed], str]:
@@ -166,19 +169,19 @@ class Failures:
         text = body[: 8 * _LONGEST_MESSAGE_CHARACTERS].decode("utf-8", "replace")
         return self.scrubbed(" ".join(_HTML_NOISE.sub(" ", text).split()))
 
-    def scrubbed(self, text: str) -> str:
+    def request_id(self, headers: Mapping[str, str]) -> str | None:
+        """The provider's name for the request, for its support; what a server sends is not trusted."""
+        for name in _REQUEST_ID_HEADERS:
+            if name in headers:
+                return self.scrubbed(headers[name], most=_LONGEST_NAME_CHARACTERS)
+        return None
+
+    def scrubbed(self, text: str, most: int = _LONGEST_MESSAGE_CHARACTERS) -> str:
         """The text without anything that looks like a key, cut to a readable length."""
         if self._secret:
             text = text.replace(self._secret, "[key]")
         text = _SECRETS.sub("[key]", text)
-        if len(text) <= _LONGEST_MESSAGE_CHARACTERS:
-            return text
-        return f"{text[:_LONGEST_MESSAGE_CHARACTERS].rstrip()} …"
-
-
-def request_id(headers: Mapping[str, str]) -> str | None:
-    """The provider's name for the request, for its support."""
-    return next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
+        return text if len(text) <= most else f"{text[:most].rstrip()} …"
 
 
 def _text(value: Any) -> str | None:

@@ -72,6 +72,10 @@ class OpenAIProvider:
             raise self._failures.no_answer(response, "the fields of an answer are missing")
         return answer
 
+    def request_id(self, headers: Mapping[str, str]) -> str | None:
+        """The provider's name for a request, for its support, without anything secret in it."""
+        return self._failures.request_id(headers)
+
     def limit_report(self, headers: Mapping[str, str]) -> LimitReport | None:
         """What the `x-ratelimit-…` headers say, None when there are none."""
         return openai_limits(headers)
