@@ -6,6 +6,7 @@
     │   └── MissingExtra              an optional dependency is not installed
     ├── RecordingsUnavailable         the place of the recordings cannot be listed
     ├── RecordingUnreadable           one recording cannot be decoded: a row, not a failed run
+    ├── RecordingUnsettled            one recording is still being written: left for a later run
     ├── WorkersUnavailable            the processes that decode recordings cannot be started
     ├── WarehouseError
     │   ├── WarehouseLocked           another process holds the DuckDB file
@@ -71,6 +72,10 @@ class RecordingsUnavailable(LLMAssetsError):
 
 class RecordingUnreadable(LLMAssetsError):
     """One recording cannot be decoded; the message is the reason that goes into its row."""
+
+
+class RecordingUnsettled(LLMAssetsError):
+    """One recording is still being written; a later run takes it."""
 
 
 class WorkersUnavailable(LLMAssetsError):

@@ -32,7 +32,7 @@ class Layout:
             target = self.root / path
             target.parent.mkdir(parents=True, exist_ok=True)
             if not target.exists():
-                shutil.copyfile(self.source / path, target)
+                shutil.copy2(self.source / path, target)
 
 
 def plan_layout(root: Path) -> Layout:

@@ -14,7 +14,6 @@ import dagster as dg
 from llm_assets.errors import ConfigurationError
 from llm_assets.insights.prompts import Extractor, call_insights_extractor
 from llm_assets.orchestration.assets import insights_asset, recordings_asset, transcripts_asset
-from llm_assets.orchestration.fingerprint import day_fingerprint
 from llm_assets.orchestration.jobs import JOB_NAME, daily_job
 from llm_assets.orchestration.schedule import EVERY_MORNING, DailyRhythm, daily_schedule
 from llm_assets.orchestration.sensor import LATEST_DAYS, LateRecordings, late_recordings_sensor
@@ -23,6 +22,7 @@ from llm_assets.orchestration.stage_asset import (
     Surroundings,
     Translation,
 )
+from llm_assets.recordings.changes import day_fingerprints
 from llm_assets.recordings.source import RecordingSource
 
 
@@ -70,7 +70,7 @@ def build_audio_insights(
         job,
         partitions,
         found.key,
-        partial(day_fingerprint, source),
+        partial(day_fingerprints, source),
         late_recordings,
     )
     return dg.Definitions(assets=assets, jobs=[job], schedules=[daily], sensors=[late])

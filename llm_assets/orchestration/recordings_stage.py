@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from llm_assets.errors import RecordingUnsettled
 from llm_assets.llm.stream import stream
 from llm_assets.orchestration.checks import check_usable_rows
 from llm_assets.orchestration.event_loop import run_coroutine
-from llm_assets.orchestration.fingerprint import fingerprint_of
 from llm_assets.orchestration.metadata import DAY_FINGERPRINT
 from llm_assets.orchestration.partitions import partition_dates
 from llm_assets.orchestration.progress import ProgressReporter
 from llm_assets.orchestration.rows import frame_of, recording_row
 from llm_assets.orchestration.stage_result import report_day
-from llm_assets.recordings.find import find_in_days
+from llm_assets.recordings.changes import fingerprint_of
+from llm_assets.recordings.find import FoundDay, list_days
 from llm_assets.recordings.place import FoundRecording
 from llm_assets.recordings.read import read_recording
+from llm_assets.recordings.settle import seconds_to_settle
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import Recording
 from llm_assets.warehouse.tables import RECORDINGS
@@ -29,45 +33,86 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 READERS = 4
+# For a recording that will count as finished so soon, a run waits rather than leave it to the next.
+PATIENCE_SECONDS = 15.0
+NAMES_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What became of a found recording: its row, or the reason why it is left for a later run."""
+
+    day: date
+    found: FoundRecording
+    row: Recording | None
+    reason: str = ""
 
 
 def read_recordings(
     context: dg.AssetExecutionContext, source: RecordingSource
 ) -> dg.MaterializeResult[DataFrame]:
-    """Find and probe the recordings of the run's days. Calls no model."""
+    """Find and probe the recordings of the run's days. Calls no model.
+
+    One that is still being written is no row: it is left for a later run, and said so.
+    """
     days = partition_dates(context.partition_keys)
-    by_day = find_in_days(source, days)
-    found = [(day, each) for day in days for each in by_day[day]]
+    listed = list_days(source, days)
+    found = [(day, each) for day in days for each in listed[day].recordings]
     if not found:
         context.log.info(
             f"There are no recordings for {_span(days)} in {source.place}: the partition is empty."
         )
-    recordings = run_coroutine(_read_all(context, source, found)) if found else []
-    frame = frame_of(RECORDINGS, [recording_row(recording) for recording in recordings])
+    read = run_coroutine(_read_all(context, source, found)) if found else []
+    frame = frame_of(RECORDINGS, [recording_row(each.row) for each in read if each.row is not None])
     for day in days:
-        # What the sensor for late recordings compares with; of the listing that the rows are of.
-        listed = fingerprint_of(each for its_day, each in found if its_day == day)
-        more = {"recordings_root": dg.MetadataValue.path(source.place), DAY_FINGERPRINT: listed}
-        report_day(context, day, frame, more)
+        of_the_day = [each for each in read if each.day == day]
+        about_place = {"recordings_root": dg.MetadataValue.path(source.place)}
+        report_day(context, day, frame, about_place | _about(context, listed[day], of_the_day))
     return dg.MaterializeResult(value=frame, check_results=[check_usable_rows(frame)])
+
+
+def _about(context: dg.AssetExecutionContext, day: FoundDay, read: Sequence[_Read]) -> dict[str, Any]:
+    """What the sensor for late recordings compares with, and what was left for a later run."""
+    rows = (each.found for each in read if each.row is not None)
+    left = [f"`{each.found.path}`: {each.reason}" for each in read if each.row is None]
+    about: dict[str, Any] = {
+        DAY_FINGERPRINT: fingerprint_of(chain(rows, day.sidecars)),
+        "left_for_a_later_run": len(left),
+    }
+    if left:
+        more = [f"{len(left) - NAMES_SHOWN} more"] if len(left) > NAMES_SHOWN else []
+        shown = left[:NAMES_SHOWN] + more
+        context.log.warning(
+            f"{len(left)} recordings are still being written and are left for a later run: {'; '.join(shown)}"
+        )
+        about["left_recordings"] = dg.MetadataValue.md("\n".join(f"- {each}" for each in shown))
+    return about
 
 
 async def _read_all(
     context: dg.AssetExecutionContext,
     source: RecordingSource,
     found: Sequence[tuple[date, FoundRecording]],
-) -> list[Recording]:
+) -> list[_Read]:
+    """In the order in which they were found; those that have to settle are read last."""
     reporter = ProgressReporter("recordings", len(found), context.log.info)
 
-    async def read(numbered: tuple[int, tuple[date, FoundRecording]]) -> tuple[int, Recording]:
-        number, (day, each) = numbered
-        return number, await asyncio.to_thread(read_recording, source, each, day)
+    async def read(number: int) -> tuple[int, _Read]:
+        day, each = found[number]
+        wait_seconds = seconds_to_settle(source, each)
+        if 0 < wait_seconds <= PATIENCE_SECONDS:
+            await asyncio.sleep(wait_seconds)
+        try:
+            return number, _Read(day, each, await asyncio.to_thread(read_recording, source, each, day))
+        except RecordingUnsettled as unsettled:
+            return number, _Read(day, each, None, str(unsettled))
 
-    recordings: dict[int, Recording] = {}
-    async for number, recording in stream(read, enumerate(found), concurrency=READERS):
-        recordings[number] = recording
+    numbers = sorted(range(len(found)), key=lambda number: seconds_to_settle(source, found[number][1]))
+    done: dict[int, _Read] = {}
+    async for number, result in stream(read, numbers, concurrency=READERS):
+        done[number] = result
         reporter.advance()
-    return [recordings[number] for number in range(len(found))]
+    return [done[number] for number in range(len(found))]
 
 
 def _span(days: Sequence[date]) -> str:

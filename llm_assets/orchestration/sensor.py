@@ -8,7 +8,7 @@ Everything paid for is in the journal, so the run asks only for what is new.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -19,7 +19,7 @@ from llm_assets.orchestration.days import days_under_way, recent_days
 from llm_assets.orchestration.metadata import DAY_FINGERPRINT
 from llm_assets.orchestration.schedule import MISSED_NEXT, run_of_days
 
-Fingerprint = Callable[[date], str]
+Fingerprints = Callable[[Iterable[date]], Mapping[date, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ def late_recordings_sensor(
     job: dg.UnresolvedAssetJobDefinition,
     partitions: dg.DailyPartitionsDefinition,
     recordings: dg.AssetKey,
-    fingerprint: Fingerprint,
+    fingerprints: Fingerprints,
     late: LateRecordings,
 ) -> dg.SensorDefinition:
     """Ask for materialized days whose recordings are others than they were. Stopped by default."""
@@ -58,7 +58,8 @@ def late_recordings_sensor(
         done = context.instance.get_materialized_partitions(recordings)
         days = [day for day in recent_days(partitions, late.days, datetime.now(UTC)) if day in done]
         try:
-            now = {day: fingerprint(date.fromisoformat(day)) for day in days}
+            seen = fingerprints([date.fromisoformat(day) for day in days])
+            now = {day.isoformat(): fingerprint for day, fingerprint in seen.items()}
         except LLMAssetsError as error:
             return dg.SkipReason(f"The recordings cannot be listed: {error}")
         before: dict[str, str] = json.loads(context.cursor or "{}")

@@ -10,7 +10,7 @@ from typing import Any, cast
 from fsspec.core import url_to_fs
 from fsspec.utils import tokenize
 
-from llm_assets.errors import MissingExtra, RecordingUnreadable
+from llm_assets.errors import MissingExtra
 from llm_assets.recordings.local_place import LocalPlace
 from llm_assets.recordings.outage import unavailable
 from llm_assets.recordings.place import Place
@@ -37,15 +37,6 @@ def open_place(source: RecordingSource) -> Place:
     if scheme in S3_PROTOCOLS:
         return S3Place(*_client(source, s3_options(source.storage_options)), source)
     return RemotePlace(*_client(source, source.storage_options), source)
-
-
-def read_bytes(source: RecordingSource, path: str) -> bytes:
-    """The content of one recording. Raises as `Place.fetched` and `open_place` do."""
-    with open_place(source).fetched(path) as file:
-        try:
-            return file.read_bytes()
-        except OSError as error:
-            raise RecordingUnreadable(f"cannot be read: {error.strerror or error}") from error
 
 
 def _client(source: RecordingSource, options: Mapping[str, Any]) -> tuple[Any, str]:

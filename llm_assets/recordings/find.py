@@ -7,6 +7,7 @@ an empty partition would look like a quiet day. Hidden files and folders are lef
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import PurePosixPath
 
@@ -24,6 +25,17 @@ EXTENSIONS = frozenset(
 )  # fmt: skip
 
 
+SIDECAR_SUFFIXES = (".json", ".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDay:
+    """What is there of one day. `sidecars` are files that may hold hints for its recordings."""
+
+    recordings: list[FoundRecording] = field(default_factory=list[FoundRecording])
+    sidecars: list[FoundRecording] = field(default_factory=list[FoundRecording])
+
+
 def find_recordings(source: RecordingSource, partition_date: date) -> list[FoundRecording]:
     """The recordings of one day, sorted by path; see `find_in_days` for what it raises."""
     return find_in_days(source, [partition_date])[partition_date]
@@ -36,24 +48,28 @@ def find_in_days(source: RecordingSource, days: Iterable[date]) -> dict[date, li
         RecordingsUnavailable: the root does not exist or cannot be listed.
         MissingExtra: the root is a URL whose file system is not installed.
     """
-    found: dict[date, list[FoundRecording]] = {day: [] for day in days}
-    for day, each in listed_in_days(source, found):
-        if is_recording(source, each):
-            found[day].append(each)
-    return {day: sorted(each, key=lambda recording: recording.path) for day, each in found.items()}
+    return {day: found.recordings for day, found in list_days(source, days).items()}
 
 
-def listed_in_days(source: RecordingSource, days: Iterable[date]) -> Iterator[tuple[date, FoundRecording]]:
-    """All files of the days as they are listed, also those that are no recordings. Raises as above."""
-    wanted = frozenset(days)
+def list_days(source: RecordingSource, days: Iterable[date]) -> dict[date, FoundDay]:
+    """The recordings of each of the days and what may be hints beside them. Raises as `find_in_days`."""
+    found = {day: FoundDay() for day in days}
     is_empty = True
-    for found in files_of_days(source, wanted):
-        day = _day_of(found, source)
-        if day is not None and day in wanted:
-            is_empty = False
-            yield day, found
+    for file in files_of_days(source, found):
+        is_sidecar = file.path.endswith(SIDECAR_SUFFIXES)
+        day = _day_beside(file, source) if is_sidecar else _day_of(file, source)
+        if day is None or day not in found:
+            continue
+        is_empty = False
+        if is_sidecar:
+            found[day].sidecars.append(file)
+        elif is_recording(source, file):
+            found[day].recordings.append(file)
     if is_empty and not open_place(source).exists():
         raise unavailable(source, "it does not exist")
+    for day in found.values():
+        day.recordings.sort(key=lambda recording: recording.path)
+    return found
 
 
 def files_of_days(source: RecordingSource, days: Iterable[date]) -> Iterator[FoundRecording]:
@@ -93,3 +109,12 @@ def _day_of(found: FoundRecording, source: RecordingSource) -> date | None:
             source, "it does not tell when recordings were modified, and the pattern has no date"
         )
     return found.modified_at.astimezone(source.zone).date()
+
+
+def _day_beside(sidecar: FoundRecording, source: RecordingSource) -> date | None:
+    """The day of the recording it is beside, as far as names tell; its own modification does not."""
+    if not source.layout.has_date or not source.sidecars:
+        return None
+    name = str(PurePosixPath(sidecar.path).with_suffix(""))
+    days = map(source.layout.day_of, (name, name + source.layout.extension))
+    return next((day for day in days if day is not None), None)

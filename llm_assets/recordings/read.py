@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 from llm_assets.errors import RecordingUnreadable
-from llm_assets.recordings.any_place import read_bytes
+from llm_assets.recordings.any_place import open_place
 from llm_assets.recordings.place import FoundRecording
 from llm_assets.recordings.probe import probe
 from llm_assets.recordings.row import ID_DIGITS, listed_row
+from llm_assets.recordings.settle import fetched
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import Recording, RowStatus
 
@@ -25,13 +27,15 @@ def read_recording(source: RecordingSource, found: FoundRecording, partition_dat
     Runs in a worker process as well: everything that goes in and comes out pickles.
 
     Raises:
+        RecordingUnsettled: it is still being written.
         MissingExtra, RecordingsUnavailable: the root itself cannot be used.
     """
     row = listed_row(found, partition_date)
     try:
         if row.path != found.path:
             raise RecordingUnreadable("its name is not valid UTF-8; rename it")
-        audio = read_bytes(source, found.path)
+        with fetched(source, found) as file:
+            audio = content_of(file)
     except RecordingUnreadable as error:
         return _unreadable(row, str(error))
     return _probed(row, audio, source.minimum_seconds)
@@ -44,10 +48,19 @@ def load_audio(source: RecordingSource, recording: Recording) -> bytes:
         RecordingUnreadable: they are gone, or no longer the same.
         MissingExtra, RecordingsUnavailable: the root itself cannot be used.
     """
-    audio = read_bytes(source, recording.path)
+    with open_place(source).fetched(recording.path) as file:
+        audio = content_of(file)
     if _sha256(audio) != recording.sha256:
         raise RecordingUnreadable("changed since it was read; materialize the recordings of this day again")
     return audio
+
+
+def content_of(file: Path) -> bytes:
+    """Raises RecordingUnreadable."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise RecordingUnreadable(f"cannot be read: {error.strerror or error}") from error
 
 
 def _probed(row: Recording, audio: bytes, minimum_seconds: float) -> Recording:

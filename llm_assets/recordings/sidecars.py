@@ -17,12 +17,11 @@ from typing import Any, cast
 
 from llm_assets.errors import ConfigurationError, RecordingUnreadable
 from llm_assets.recordings.any_place import open_place
-from llm_assets.recordings.find import files_of_days
+from llm_assets.recordings.find import SIDECAR_SUFFIXES, list_days
 from llm_assets.recordings.local_place import LocalPlace
 from llm_assets.recordings.source import Hints, RecordingSource
 from llm_assets.records import Recording
 
-SUFFIXES = (".json", ".yaml", ".yml")
 _LARGEST_BYTES = 65_536
 _HEARING = frozenset({"channels", "speakers"})
 FIELDS = frozenset(Hints.model_fields) | _HEARING
@@ -73,8 +72,8 @@ def find_sidecars(source: RecordingSource, days: Iterable[date]) -> Sidecars:
     is_local = isinstance(open_place(source), LocalPlace)
     if is_local or not source.sidecars or not source.layout.has_date:
         return Sidecars(source)
-    files = files_of_days(source, days)
-    return Sidecars(source, frozenset(each.path for each in files if each.path.endswith(SUFFIXES)))
+    listed = list_days(source, days).values()
+    return Sidecars(source, frozenset(each.path for day in listed for each in day.sidecars))
 
 
 def hints_for(source: RecordingSource, recording: Recording) -> RecordingSource:
@@ -85,7 +84,7 @@ def hints_for(source: RecordingSource, recording: Recording) -> RecordingSource:
 def names_beside(path: str) -> list[str]:
     """Where hints for a recording may be, the most particular place first."""
     without_suffix = str(PurePosixPath(path).with_suffix(""))
-    return [name + suffix for name in (path, without_suffix) for suffix in SUFFIXES]
+    return [name + suffix for name in (path, without_suffix) for suffix in SIDECAR_SUFFIXES]
 
 
 def _changed(source: RecordingSource, fields: Mapping[str, Any]) -> RecordingSource:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_openai import FakeOpenAI, write_wav
+from fake_openai import FakeOpenAI, finished, write_wav
 
 
 @pytest.fixture
@@ -25,6 +25,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_wav(day / "deep" / 'it\'s "good" ü.wav', 7, 2000)
     write_wav(day / "short.wav", 1)
     (day / "broken.ogg").write_bytes(b"no audio at all")
+    finished(day / "broken.ogg")
     (root / "workspace.yaml").write_text("load_from: []\n")
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY"):
         monkeypatch.delenv(name, raising=False)

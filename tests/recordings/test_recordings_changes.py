@@ -1,0 +1,90 @@
+"""What days look like by listing alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+from bucket import Bucket
+from made_audio import put
+
+from llm_assets.recordings.changes import day_fingerprints, days_with_folders
+from llm_assets.recordings.source import RecordingSource
+
+DAY, OTHER = date(2026, 3, 2), date(2026, 3, 3)
+
+
+def rewrite(root: Path) -> None:
+    put(root, "2026-03-02/a.wav", b"SOUND")
+    os.utime(root / "2026-03-02/a.wav", (1_700_000_000, 1_700_000_000))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: put(root, "2026-03-02/deep/b.wav", b"sound"),
+        lambda root: (root / "2026-03-02/a.wav").unlink(),
+        lambda root: (root / "2026-03-02/a.wav").rename(root / "2026-03-02/b.wav"),
+        rewrite,
+        lambda root: put(root, "2026-03-02/a.json", b"{}"),
+        lambda root: put(root, "2026-03-02/a.wav.yaml", b""),
+    ],
+    ids=["new", "gone", "renamed", "changed", "hints", "other hints"],
+)
+@pytest.mark.parametrize("pattern", ["{date:%Y-%m-%d}/**/*", "{date:%Y-%m-%d}/**/*.wav"])
+def test_any_change_of_a_day_is_seen_and_of_no_other(
+    tmp_path: Path, pattern: str, change: Callable[[Path], object]
+) -> None:
+    """A recording or its hints that come, go or change give their day another fingerprint."""
+    for day in ("2026-03-02", "2026-03-03"):
+        put(tmp_path, f"{day}/a.wav", b"sound")
+    source = RecordingSource(root=tmp_path, pattern=pattern)
+    before = day_fingerprints(source, [DAY, OTHER])
+    assert day_fingerprints(source, [DAY, OTHER]) == before
+    put(tmp_path, "2026-03-02/notes.txt", b"nothing that is heard")
+    assert day_fingerprints(source, [DAY, OTHER]) == before
+    change(tmp_path)
+    after = day_fingerprints(source, [DAY, OTHER])
+    assert after[DAY] != before[DAY]
+    assert after[OTHER] == before[OTHER]
+
+
+def test_an_object_put_again_within_the_second_is_another(bucket: Bucket) -> None:
+    """The same size and time, another content: a bucket tells by its tag."""
+    bucket.put("2026-03-02/a.wav", b"sound")
+    before = day_fingerprints(bucket.source(), [DAY])
+    bucket.put("2026-03-02/a.wav", b"SOUND")
+    assert day_fingerprints(bucket.source(), [DAY]) != before
+
+
+@pytest.mark.parametrize(
+    ("pattern", "keys"),
+    [
+        (
+            "{date:%Y-%m-%d}/**/*",
+            ["2026-03-02/a.wav", "2026-03-04/x/b.wav", "notes/c.wav", "2026-02-30/d"],
+        ),
+        ("calls/{date:%Y/%m/%d}/*", ["calls/2026/03/02/a.wav", "calls/2026/03/04/b.wav", "calls/x/03/02/c"]),
+        ("*/{date:%Y-%m-%d}/*", ["ann/2026-03-02/a.wav", "bob/2026-03-04/b.wav", "bob/2026-03-02/c.wav"]),
+    ],
+)
+def test_folders_tell_which_days_there_are(
+    bucket: Bucket, tmp_path: Path, pattern: str, keys: list[str]
+) -> None:
+    """Days are read off the names of folders, in a bucket without listing a single recording."""
+    for key in keys:
+        bucket.put(key)
+        put(tmp_path, key, b"sound")
+    days = [date(2026, 3, 2), date(2026, 3, 4)]
+    assert days_with_folders(RecordingSource(root=tmp_path, pattern=pattern)) == days
+    assert days_with_folders(bucket.source(pattern=pattern)) == days
+    assert all("delimiter=%2F" in request for request in bucket.asked())
+
+
+@pytest.mark.parametrize("pattern", ["**/*", "{date:%Y%m%d}_*", "**/{date:%Y%m%d}/*"])
+def test_other_layouts_do_not_tell_days_cheaply(tmp_path: Path, pattern: str) -> None:
+    """None means: ask for the days you have in mind."""
+    assert days_with_folders(RecordingSource(root=tmp_path, pattern=pattern)) is None
