@@ -1,0 +1,211 @@
+"""A live Dagster: `dagster dev` with webserver, daemon and code server, spoken to through GraphQL."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).parents[2]
+LOCATION = {"repositoryLocationName": "llm_assets", "repositoryName": "__repository__"}
+FINISHED = {"SUCCESS", "FAILURE", "CANCELED"}
+
+# As in the repository, but with a daemon that looks more often, so that a test waits for work only.
+QUICK = """
+run_coordinator:
+  module: dagster._core.run_coordinator.queued_run_coordinator
+  class: QueuedRunCoordinator
+  config:
+    dequeue_interval_seconds: 1
+    max_concurrent_runs: 4
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+"""
+
+
+class LiveDagster:
+    """This project, served from a folder of its own. Use as a context manager."""
+
+    def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
+        self.root = root
+        shutil.copyfile(REPOSITORY / "workspace.yaml", root / "workspace.yaml")
+        (root / "dagster.yaml").write_text(QUICK)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("LLM_ASSETS_", "OPENAI_", "ANTHROPIC_", "DAGSTER_"))
+        }
+        python_path = os.pathsep.join(filter(None, (str(REPOSITORY), clean.get("PYTHONPATH"))))
+        self._environ = clean | {"DAGSTER_HOME": str(root), "PYTHONPATH": python_path} | dict(environ)
+
+    def __enter__(self) -> LiveDagster:
+        self._log = (self.root / "dagster.log").open("wb")
+        # A session of its own: ending it ends webserver, daemon, code servers and runs.
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(self.port)],
+            cwd=self.root,
+            env=self._environ,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            self.wait("the webserver", self._answers, 180)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        group = self._process.pid
+        os.killpg(group, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(20)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+        self._log.close()
+
+    def wait(self, what: str, done: Callable[[], Any], seconds: float = 300) -> Any:
+        """Ask until there is an answer. The time is a net under a test, not what it measures."""
+        until = time.monotonic() + seconds
+        while not (found := done()):
+            if self._process.poll() is not None or time.monotonic() > until:
+                log = (self.root / "dagster.log").read_text(errors="replace")
+                raise AssertionError(f"waited in vain for {what}:\n{log[-5000:]}")
+            time.sleep(0.3)
+        return found
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            said = json.load(answer)
+        assert "errors" not in said, said["errors"]
+        return said["data"]
+
+    def _answers(self) -> bool:
+        try:
+            found = self.ask("{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }")
+        except (OSError, urllib.error.URLError):
+            return False
+        return bool(found["repositoriesOrError"].get("nodes"))
+
+    def launch(self, partition: str, job: str = "audio_insights_daily", **tags: str) -> str:
+        """Start a run of a day and return its id."""
+        all_tags = {"dagster/partition": partition, **tags}
+        answer = self.ask(
+            """mutation ($p: ExecutionParams!) { launchRun(executionParams: $p) {
+                __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }""",
+            p={
+                "selector": {**LOCATION, "jobName": job},
+                "executionMetadata": {
+                    "tags": [{"key": key, "value": value} for key, value in all_tags.items()]
+                },
+            },
+        )["launchRun"]
+        assert answer["__typename"] == "LaunchRunSuccess", answer
+        return answer["run"]["runId"]
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        return self.ask(
+            """query ($id: ID!) { runOrError(runId: $id) { ... on Run {
+                runId status startTime endTime tags { key value } } } }""",
+            id=run_id,
+        )["runOrError"]
+
+    def finished(self, run_id: str) -> str:
+        """Wait for the end of a run and return its status."""
+        run = self.wait(f"run {run_id}", lambda: (r := self.run(run_id))["status"] in FINISHED and r)
+        return run["status"]
+
+    def runs(self) -> list[dict[str, Any]]:
+        return self.ask("{ runsOrError { ... on Runs { results { runId status tags { key value } } } } }")[
+            "runsOrError"
+        ]["results"]
+
+    def materialized(self, asset: str) -> set[str]:
+        nodes = self.ask(
+            """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
+                partitionKeysByDimension { partitionKeys }
+                assetPartitionStatuses { ... on TimePartitionStatuses {
+                    ranges { startKey endKey status } } } } } }""",
+            key={"path": [asset]},
+        )["assetNodeOrError"]
+        keys = nodes["partitionKeysByDimension"][0]["partitionKeys"]
+        return {
+            key
+            for each in nodes["assetPartitionStatuses"]["ranges"]
+            if each["status"] == "MATERIALIZED"
+            for key in keys
+            if each["startKey"] <= key <= each["endKey"]
+        }
+
+    def backfill(self, assets: list[str], partitions: list[str]) -> str:
+        answer = self.ask(
+            """mutation ($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p) {
+                __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }""",
+            p={
+                "assetSelection": [{"path": [asset]} for asset in assets],
+                "partitionNames": partitions,
+                "fromFailure": False,
+            },
+        )["launchPartitionBackfill"]
+        assert answer["__typename"] == "LaunchBackfillSuccess", answer
+        return answer["backfillId"]
+
+    def backfill_status(self, backfill_id: str) -> str:
+        return self.ask(
+            """query ($id: String!) { partitionBackfillOrError(backfillId: $id) {
+                ... on PartitionBackfill { status } } }""",
+            id=backfill_id,
+        )["partitionBackfillOrError"]["status"]
+
+    def terminate(self, run_id: str) -> None:
+        answer = self.ask(
+            """mutation ($id: String!) { terminateRun(runId: $id, terminatePolicy: SAFE_TERMINATE) {
+                __typename ... on TerminateRunFailure { message } } }""",
+            id=run_id,
+        )["terminateRun"]
+        assert answer["__typename"] == "TerminateRunSuccess", answer
+
+    def reexecute(self, run_id: str, strategy: str = "FROM_FAILURE") -> str:
+        answer = self.ask(
+            """mutation ($p: ReexecutionParams!) { launchRunReexecution(reexecutionParams: $p) {
+                __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }""",
+            p={"parentRunId": run_id, "strategy": strategy},
+        )["launchRunReexecution"]
+        assert answer["__typename"] == "LaunchRunSuccess", answer
+        return answer["run"]["runId"]
+
+    def tick(self, kind: str, name: str) -> list[dict[str, Any]]:
+        """A dry run of a schedule or sensor by the code server: what it would ask for now."""
+        answer = self.ask(
+            f"""mutation ($s: {kind}Selector!) {{ {kind.lower()}DryRun(selectorData: $s) {{
+                __typename ... on DryRunInstigationTick {{ evaluationResult {{
+                    error {{ message }} skipReason
+                    runRequests {{ runKey tags {{ key value }} }} }} }} }} }}""",
+            s={**LOCATION, f"{kind.lower()}Name": name},
+        )[f"{kind.lower()}DryRun"]["evaluationResult"]
+        assert answer["error"] is None, answer["error"]
+        return answer["runRequests"] or []
+
+
+def tags_of(run: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["key"]: tag["value"] for tag in run["tags"]}
