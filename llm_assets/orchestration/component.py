@@ -28,8 +28,9 @@ from llm_assets.orchestration.component_fields import (
 )
 from llm_assets.orchestration.component_scaffold import AudioInsightsScaffolder
 from llm_assets.orchestration.io_manager import DuckDBFrameIOManager
+from llm_assets.orchestration.report_asset import build_report_asset
 from llm_assets.orchestration.settings import a_time_zone
-from llm_assets.orchestration.stage_asset import DAYS_PER_BACKFILL_RUN
+from llm_assets.orchestration.stage_asset import DAYS_PER_BACKFILL_RUN, GROUP
 
 # Resolvers build what the fields stand for, so that what cannot work is reported with its line.
 
@@ -156,6 +157,10 @@ class AudioInsights(dg.Component, dg.Model, dg.Resolvable):
     late_recordings: Annotated[
         LateFields, described("Which days are looked at for recordings that came late.", [{"days": 30}])
     ] = LateFields()
+    report: Annotated[
+        bool,
+        described("Whether there is an asset that writes a page a month beside the DuckDB file.", [True]),
+    ] = False
     translation: Annotated[
         TranslationFn[dg.AssetSpec] | None,
         # Attributes of every asset: key_prefix, group_name, owners, tags and what else Dagster knows.
@@ -193,7 +198,24 @@ class AudioInsights(dg.Component, dg.Model, dg.Resolvable):
             late_recordings=self.late_recordings.late(),
             translation=self.get_asset_spec,
         )
-        return dg.Definitions.merge(pipeline, dg.Definitions(resources=own))
+        reports = [self._report(root, partitions, pipeline)] if self.report else []
+        return dg.Definitions.merge(pipeline, dg.Definitions(assets=reports, resources=own))
+
+    def _report(
+        self, root: Path, partitions: dg.DailyPartitionsDefinition, pipeline: dg.Definitions
+    ) -> dg.AssetsDefinition:
+        database = located(root, self.duckdb)
+        folder = Path(database).parent / "reports"
+        asset = build_report_asset(
+            database,
+            partitions,
+            [asset.key for asset in pipeline.assets or () if isinstance(asset, dg.AssetsDefinition)],
+            # Instances of one project write beside each other, not over each other.
+            folder=str(folder / self.prefix if self.prefix else folder),
+            key=dg.AssetKey([self.prefix, "report"] if self.prefix else ["report"]),
+            group_name=self.group_name or (f"{self.prefix}_{GROUP}" if self.prefix else GROUP),
+        )
+        return asset.map_asset_specs(self.get_asset_spec)
 
     def _name(self, resource: str) -> str:
         """Names the project itself would not take, so that its own resources stand beside these."""

@@ -17,10 +17,11 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from llm_assets.report.answers_section import answers_sections
-from llm_assets.report.calls_section import cost_section, quota_section
 from llm_assets.report.contents import Contents
+from llm_assets.report.cost_section import cost_section
 from llm_assets.report.headline import headline
 from llm_assets.report.months import Month
+from llm_assets.report.quota_section import quota_section
 from llm_assets.report.recordings_section import failures_section, recordings_section
 from llm_assets.warehouse.report_rows import MonthRows
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from llm_assets.errors import LLMAssetsError
 from llm_assets.report.months import Month
 from llm_assets.report.page import contents_of, render
-from llm_assets.warehouse.report_queries import Period, months_with_rows, read_month
+from llm_assets.warehouse.report_queries import months_with_rows, read_month
+from llm_assets.warehouse.report_reader import Period
 from llm_assets.warehouse.report_rows import MonthRows
 
 

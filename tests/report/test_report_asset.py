@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from llm_assets import AudioInsights
 from llm_assets.definitions import build_definitions
 from llm_assets.orchestration.report_asset import build_report_asset, monthly_partitions
 from llm_assets.orchestration.settings import Settings
@@ -122,3 +123,23 @@ def test_the_project_has_it(tmp_path: Path) -> None:
         "insights",
     }
     assert "report" not in str(defs.resolve_job_def("audio_insights_daily").asset_layer.selected_asset_keys)
+
+
+def test_the_component_offers_it(copy: str) -> None:
+    """`report: true` in YAML: behind the instance's assets, described like them, in a folder of its own."""
+    attributes = {
+        "recordings": "calls",
+        "start_date": "2026-02-20",
+        "prefix": "sales",
+        "duckdb": copy,
+        "report": True,
+        "translation": {"owners": ["data@example.com"]},
+    }
+    component = AudioInsights.from_attributes_dict(attributes=attributes)
+    defs = component.build_defs(dg.ComponentTree.for_test().load_context)
+    asset = defs.resolve_assets_def(dg.AssetKey(["sales", "report"]))
+    spec = asset.get_asset_spec()
+    assert {dep.asset_key.path[-1] for dep in spec.deps} == {"recordings", "transcripts", "insights"}
+    assert (spec.group_name, list(spec.owners)) == ("sales_audio_insights", ["data@example.com"])
+    dg.materialize([asset], partition_key="2026-03-01", instance=dg.DagsterInstance.ephemeral())
+    assert (Path(copy).parent / "reports" / "sales" / "report-2026-03.html").exists()
