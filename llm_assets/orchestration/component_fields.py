@@ -86,9 +86,6 @@ class RecordingFields(dg.Model, dg.Resolvable):
     continue_prompt: Annotated[
         bool, described("Each chunk is told how the one before ended, for whisper; one by one.", [True])
     ] = False
-    sidecars: Annotated[
-        bool, described("Whether hints in a file beside a recording are looked for.", [False])
-    ] = True
     hints: Annotated[
         HintFields | None, described("What a model should know before it listens.", [{"language": "de"}])
     ] = None
