@@ -37,6 +37,9 @@ COMMANDS = {
         "llm_assets.cli.journal", "journal_command", "Show or prune the answers that are kept."
     ),
     "report": LazyCommand("llm_assets.cli.report", "report_command", "Write a month as a page with charts."),
+    "migrate": LazyCommand(
+        "llm_assets.cli.migrate", "migrate_command", "Give up columns of tables, after showing them."
+    ),
     "sql": LazyCommand("llm_assets.cli.sql", "sql_command", "Query the tables, read-only."),
     "version": LazyCommand("llm_assets.cli.main", "version_command", "Print the version."),
 }

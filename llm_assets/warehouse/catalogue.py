@@ -171,8 +171,8 @@ def show(
 def _refuse_other_table(connection: Connection, table: Table) -> None:
     if connection.execute(_OTHER_TABLES, {"names": [table.name.lower()]}).fetchone():
         raise WarehouseError(
-            f'the DuckDB file has a table "{table.name}" that was not written in this way; '
-            "`llm-assets migrate` takes over its rows"
+            f'the DuckDB file has a table "{table.name}" of its own, whose rows are not replaced by days: '
+            "set LLM_ASSETS_DUCKDB to another file; answers in the journal are not paid for again"
         )
 
 
