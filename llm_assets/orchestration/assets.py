@@ -11,7 +11,7 @@ import dagster as dg
 
 from llm_assets.insights.columns import output_columns
 from llm_assets.insights.prompts import Extractor
-from llm_assets.orchestration.checks import row_per_recording_spec, usable_rows_spec
+from llm_assets.orchestration.checks import OF_ANSWERS, OF_RECORDINGS, OF_TRANSCRIPTS
 from llm_assets.orchestration.io_manager import COLUMN_SCHEMA, column_schema
 from llm_assets.orchestration.stage_asset import StageAsset, Surroundings, build_stage_asset, openai_of
 from llm_assets.recordings.source import RecordingSource
@@ -19,6 +19,8 @@ from llm_assets.warehouse.tables import RECORDINGS, TRANSCRIPTS, Column, Table, 
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+    from llm_assets.orchestration.stage_result import StageResult
 
 
 def recordings_asset(source: RecordingSource, surroundings: Surroundings) -> dg.AssetsDefinition:
@@ -34,12 +36,12 @@ def recordings_asset(source: RecordingSource, surroundings: Surroundings) -> dg.
         },
     )
 
-    def compute(context: dg.AssetExecutionContext, _: DataFrame | None) -> dg.MaterializeResult[DataFrame]:
+    def compute(context: dg.AssetExecutionContext, _: DataFrame | None) -> StageResult:
         from llm_assets.orchestration.recordings_stage import read_recordings
 
         return read_recordings(context, source)
 
-    stage = StageAsset(spec=spec, check_specs=[usable_rows_spec(spec.key)], compute=compute)
+    stage = StageAsset(spec=spec, checks=OF_RECORDINGS, compute=compute)
     return build_stage_asset(stage, surroundings)
 
 
@@ -55,16 +57,17 @@ def transcripts_asset(
         metadata={COLUMN_SCHEMA: column_schema(TRANSCRIPTS)},
     )
 
-    def compute(
-        context: dg.AssetExecutionContext, upstream: DataFrame | None
-    ) -> dg.MaterializeResult[DataFrame]:
+    def compute(context: dg.AssetExecutionContext, upstream: DataFrame | None) -> StageResult:
         from llm_assets.orchestration.transcripts_stage import make_transcripts
 
         assert upstream is not None
         return make_transcripts(context, openai_of(context, surroundings), upstream, source)
 
-    checks = [usable_rows_spec(spec.key), row_per_recording_spec(spec.key, recordings)]
-    stage = StageAsset(spec=spec, upstream=recordings, check_specs=checks, compute=compute)
+    lineage = {name: (name,) for name in ("partition_date", "recording_id", "duration_seconds")}
+    lineage |= dict.fromkeys(("text", "language"), ("path", "sha256"))
+    stage = StageAsset(
+        spec=spec, upstream=recordings, checks=OF_TRANSCRIPTS, lineage=lineage, compute=compute
+    )
     return build_stage_asset(stage, surroundings)
 
 
@@ -82,16 +85,15 @@ def insights_asset(
         metadata={COLUMN_SCHEMA: column_schema(table), "prompt": dg.MetadataValue.md(extractor.instructions)},
     )
 
-    def compute(
-        context: dg.AssetExecutionContext, upstream: DataFrame | None
-    ) -> dg.MaterializeResult[DataFrame]:
+    def compute(context: dg.AssetExecutionContext, upstream: DataFrame | None) -> StageResult:
         from llm_assets.orchestration.insights_stage import make_insights
 
         assert upstream is not None
         return make_insights(context, openai_of(context, surroundings), upstream, extractor, table)
 
-    checks = [usable_rows_spec(spec.key), row_per_recording_spec(spec.key, transcripts)]
-    stage = StageAsset(spec=spec, upstream=transcripts, check_specs=checks, compute=compute)
+    lineage = {name: (name,) for name in ("partition_date", "recording_id")}
+    lineage |= {column.name: ("text",) for column in output_columns(extractor.output_model)}
+    stage = StageAsset(spec=spec, upstream=transcripts, checks=OF_ANSWERS, lineage=lineage, compute=compute)
     return build_stage_asset(stage, surroundings)
 
 

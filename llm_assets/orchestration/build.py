@@ -14,6 +14,7 @@ import dagster as dg
 from llm_assets.errors import ConfigurationError
 from llm_assets.insights.prompts import Extractor, call_insights_extractor
 from llm_assets.orchestration.assets import insights_asset, recordings_asset, transcripts_asset
+from llm_assets.orchestration.checks import USUAL_LIMITS, CheckLimits
 from llm_assets.orchestration.jobs import JOB_NAME, daily_job
 from llm_assets.orchestration.schedule import EVERY_MORNING, DailyRhythm, daily_schedule
 from llm_assets.orchestration.sensor import LATEST_DAYS, LateRecordings, late_recordings_sensor
@@ -38,6 +39,8 @@ def build_audio_insights(
     io_manager_key: str = "io_manager",
     schedule: DailyRhythm = EVERY_MORNING,
     late_recordings: LateRecordings = LATEST_DAYS,
+    checks: CheckLimits = USUAL_LIMITS,
+    fresh_within_hours: float | None = None,
     translation: Translation | None = None,
 ) -> dg.Definitions:
     """Assets `recordings`, `transcripts` and one per extractor; checks, a job, a schedule and a sensor.
@@ -54,6 +57,8 @@ def build_audio_insights(
         days_per_backfill_run=days_per_backfill_run,
         openai_key=openai_key,
         io_manager_key=io_manager_key,
+        check_limits=checks,
+        fresh_within_hours=fresh_within_hours,
         **({} if translation is None else {"translation": translation}),
     )
     source = RecordingSource.of(recordings).in_timezone(partitions.timezone)

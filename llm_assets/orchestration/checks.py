@@ -1,75 +1,220 @@
-"""Checks beside the assets: warnings about rows that need a person, with the numbers in their metadata.
+"""Checks beside the assets: what needs a person, with the numbers in their metadata.
 
 They are computed where the rows are made, so they cost no second reading and hold for exactly the
-partitions of the run. They warn and never block: bad input is a row, not a reason to stop the good ones.
+partitions of the run. They never block: bad input is a row, not a reason to stop the good ones. How much
+is still fine, and whether the rest is a warning or an error, is configuration.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from llm_assets.llm.metrics import MetricsSnapshot
+from llm_assets.llm.models import BudgetConfig
 from llm_assets.records import RowStatus
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-USABLE_ROWS = "usable_rows"
-ROW_PER_RECORDING = "row_per_recording"
+Judged = tuple[bool, str | None, dict[str, Any]]
 
 _EXAMPLES = 10
 
 
-def usable_rows_spec(asset: dg.AssetKey) -> dg.AssetCheckSpec:
-    return dg.AssetCheckSpec(
-        USABLE_ROWS,
-        asset=asset,
-        description="Every row is ok: none is too short, unreadable, refused, invalid or failed.",
-    )
+class CheckLimits(BaseModel):
+    """What is still fine. Shares are of 1; `errors` names the checks whose failure is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fallback_share: float = Field(default=0.1, ge=0, le=1)
+    turned_down_share: float = Field(default=0.02, ge=0, le=1)
+    budget_share: float = Field(default=0.8, gt=0, le=1)
+    quota_share: float = Field(default=0.9, gt=0, le=1)
+    errors: frozenset[str] = frozenset()
+
+    @field_validator("errors")
+    @classmethod
+    def _are_checks(cls, names: frozenset[str]) -> frozenset[str]:
+        if unknown := sorted(names - CHECK_NAMES):
+            raise ValueError(f"{unknown[0]!r} is no check: they are {', '.join(sorted(CHECK_NAMES))}")
+        return names
 
 
-def row_per_recording_spec(asset: dg.AssetKey, upstream: dg.AssetKey) -> dg.AssetCheckSpec:
-    return dg.AssetCheckSpec(
-        ROW_PER_RECORDING,
-        asset=asset,
-        description=f"Every row of {upstream.to_user_string()} came out as exactly one row here.",
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a stage made and from what; counters and budget where it called models."""
+
+    frame: DataFrame
+    upstream: DataFrame | None = None
+    metrics: MetricsSnapshot | None = None
+    budget: BudgetConfig | None = None
 
 
-def check_usable_rows(frame: DataFrame) -> dg.AssetCheckResult:
-    """Warn when rows are anything but ok; counts by status and the first reasons are metadata."""
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: its name, what it promises, and how it is judged (passed, a sentence, numbers)."""
+
+    name: str
+    description: str
+    judge: Callable[[Facts, CheckLimits], Judged]
+
+    def spec(self, asset: dg.AssetKey) -> dg.AssetCheckSpec:
+        return dg.AssetCheckSpec(self.name, asset=asset, description=self.description)
+
+    def result(self, facts: Facts, limits: CheckLimits) -> dg.AssetCheckResult:
+        passed, said, numbers = self.judge(facts, limits)
+        severe = dg.AssetCheckSeverity.ERROR if self.name in limits.errors else dg.AssetCheckSeverity.WARN
+        return dg.AssetCheckResult(
+            check_name=self.name, passed=passed, severity=severe, description=said, metadata=numbers
+        )
+
+
+def _usable_rows(facts: Facts, _: CheckLimits) -> Judged:
+    unusable = facts.frame[facts.frame["status"] != RowStatus.OK.value]
+    return _rows_that_count(facts.frame, unusable, "are not usable")
+
+
+def _nothing_failed(facts: Facts, _: CheckLimits) -> Judged:
+    failed = facts.frame[facts.frame["status"] == RowStatus.FAILED.value]
+    return _rows_that_count(facts.frame, failed, "failed")
+
+
+def _rows_that_count(frame: DataFrame, bad: DataFrame, what: str) -> Judged:
+    numbers: dict[str, Any] = {"rows": len(frame), "unusable": len(bad), **_by_status(frame)}
+    if bad.empty:
+        return True, None, numbers
+    return False, f"{len(bad)} of {len(frame)} rows {what}.", numbers | _first_reasons(bad)
+
+
+def _by_status(frame: DataFrame) -> dict[str, int]:
     statuses = Counter(str(status) for status in frame["status"])
-    unusable = frame[frame["status"] != RowStatus.OK.value]
+    return {f"rows_{status}": statuses[status] for status in RowStatus if statuses[status]}
+
+
+def _first_reasons(rows: DataFrame) -> dict[str, Any]:
     reasons = [
         f"- `{row.recording_id}` {row.status}: {' '.join(str(row.error or '').split())}"
-        for row in unusable.head(_EXAMPLES).itertuples(index=False)
+        for row in rows.head(_EXAMPLES).itertuples(index=False)
     ]
-    return dg.AssetCheckResult(
-        check_name=USABLE_ROWS,
-        passed=unusable.empty,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"{len(unusable)} of {len(frame)} rows are not usable." if reasons else None,
-        metadata={"rows": len(frame), "unusable": len(unusable)}
-        | {f"rows_{status}": statuses[status] for status in RowStatus if statuses[status]}
-        | ({"first_reasons": dg.MetadataValue.md("\n".join(reasons))} if reasons else {}),
-    )
+    return {"first_reasons": dg.MetadataValue.md("\n".join(reasons))}
 
 
-def check_row_per_recording(frame: DataFrame, upstream: DataFrame) -> dg.AssetCheckResult:
-    """Warn when a recording of the upstream rows is missing, or one came out of nothing."""
-    wanted, found = _identities(upstream), _identities(frame)
-    missing, surplus = wanted - found, found - wanted
-    return dg.AssetCheckResult(
-        check_name=ROW_PER_RECORDING,
-        passed=not missing and not surplus,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"recordings": wanted.total(), "missing": missing.total(), "surplus": surplus.total()},
-    )
+def _row_per_recording(facts: Facts, _: CheckLimits) -> Judged:
+    assert facts.upstream is not None
+    wanted, found = _identities(facts.upstream), _identities(facts.frame)
+    missing, surplus = (wanted - found).total(), (found - wanted).total()
+    said = None if not missing + surplus else f"{missing} rows are missing, {surplus} came out of nothing."
+    numbers = {"recordings": wanted.total(), "missing": missing, "surplus": surplus}
+    return said is None, said, numbers
 
 
 def _identities(frame: DataFrame) -> Counter[tuple[str, str]]:
     """Counted, not collected: the same content twice in a day is two rows."""
     days = (str(day)[:10] for day in frame["partition_date"])
     return Counter(zip(days, map(str, frame["recording_id"]), strict=True))
+
+
+def _turned_down(facts: Facts, limits: CheckLimits) -> Judged:
+    statuses = Counter(str(status) for status in facts.frame["status"])
+    refused, invalid = statuses[RowStatus.REFUSED], statuses[RowStatus.INVALID_OUTPUT]
+    asked = refused + invalid + statuses[RowStatus.OK]
+    numbers = {"refused": refused, "invalid_output": invalid}
+    return _share(
+        "answers were refused or of no use", refused + invalid, asked, limits.turned_down_share, numbers
+    )
+
+
+def _fallback_share(facts: Facts, limits: CheckLimits) -> Judged:
+    answered = facts.frame[facts.frame["status"] == RowStatus.OK.value]
+    reasons = Counter(str(reason) for reason in answered["fallback_reason"].dropna())
+    by_reason = {f"because_{reason}": count for reason, count in reasons.most_common(_EXAMPLES)}
+    return _share(
+        "rows are from a fallback", reasons.total(), len(answered), limits.fallback_share, by_reason
+    )
+
+
+def _transcript_length(facts: Facts, _: CheckLimits) -> Judged:
+    from llm_assets.transcription.judge import is_suspiciously_short
+
+    ok = facts.frame[facts.frame["status"] == RowStatus.OK.value]
+    judged = zip(ok["recording_id"], ok["text"].fillna(""), ok["duration_seconds"].fillna(0.0), strict=True)
+    short = [str(each) for each, text, seconds in judged if is_suspiciously_short(str(text), float(seconds))]
+    numbers: dict[str, Any] = {"transcripts": len(ok), "suspiciously_short": len(short)}
+    if not short:
+        return True, None, numbers
+    shown = dg.MetadataValue.md("\n".join(f"- `{each}`" for each in short[:_EXAMPLES]))
+    said = f"{len(short)} of {len(ok)} transcripts say hardly anything for their length: listen to one."
+    return False, said, numbers | {"recordings": shown}
+
+
+def _budget_use(facts: Facts, limits: CheckLimits) -> Judged:
+    """Of this run alone: what others spent of the day is not known here."""
+    spent = facts.metrics.spent_usd if facts.metrics else Decimal(0)
+    numbers: dict[str, Any] = {"spent_usd": float(spent)}
+    budget = facts.budget
+    caps = {"run": budget.usd_per_run, "day": budget.usd_per_day} if budget else {}
+    shares = {name: float(spent / cap) for name, cap in caps.items() if cap}
+    numbers |= {f"share_of_{name}": round(share, 4) for name, share in shares.items()}
+    if all(share <= limits.budget_share for share in shares.values()):
+        return True, None, numbers
+    name, share = max(shares.items(), key=lambda each: each[1])
+    return False, f"This run spent {share:.0%} of the budget of a {name} ({caps[name]} USD).", numbers
+
+
+def _quota_use(facts: Facts, limits: CheckLimits) -> Judged:
+    """Of limits per day only: one per minute is there to be used, one per day ends the day's work."""
+    quota = facts.metrics.quota if facts.metrics else {}
+    shares = {name.rpartition("/")[2]: use.share for name, use in quota.items() if "day" in name}
+    numbers: dict[str, Any] = {name.replace(" ", "."): round(share, 4) for name, share in shares.items()}
+    tight = [name for name, share in shares.items() if share > limits.quota_share]
+    said = f"Little is left of today's {', '.join(sorted(tight))}." if tight else None
+    return not tight, said, numbers
+
+
+def _share(what: str, count: int, total: int, allowed: float, numbers: Mapping[str, Any]) -> Judged:
+    share = count / total if total else 0.0
+    all_numbers = {"count": count, "of": total, "share": round(share, 4), "allowed": allowed, **numbers}
+    if share <= allowed:
+        return True, None, all_numbers
+    return False, f"{count} of {total} {what} ({share:.0%}, allowed {allowed:.0%}).", all_numbers
+
+
+USABLE_ROWS = Check(
+    "usable_rows", "Every recording can be used: none is too short or unreadable.", _usable_rows
+)
+ROW_PER_RECORDING = Check(
+    "row_per_recording", "Every row upstream came out as exactly one row here.", _row_per_recording
+)
+NOTHING_FAILED = Check("nothing_failed", "No row failed for a request that cannot work.", _nothing_failed)
+TURNED_DOWN = Check(
+    "turned_down", "Few answers were refused by the model or did not fit what was asked.", _turned_down
+)
+FALLBACK_SHARE = Check(
+    "fallback_share", "Few rows were answered by another than the first model.", _fallback_share
+)
+TRANSCRIPT_LENGTH = Check(
+    "transcript_length", "No transcript says hardly anything for its length.", _transcript_length
+)
+BUDGET_USE = Check("budget_use", "The run left enough of the budgets of a run and a day.", _budget_use)
+QUOTA_USE = Check("quota_use", "Enough is left of the provider's limits per day.", _quota_use)
+
+OF_RECORDINGS: Sequence[Check] = (USABLE_ROWS,)
+OF_ANSWERS: Sequence[Check] = (
+    ROW_PER_RECORDING,
+    NOTHING_FAILED,
+    TURNED_DOWN,
+    FALLBACK_SHARE,
+    BUDGET_USE,
+    QUOTA_USE,
+)
+OF_TRANSCRIPTS: Sequence[Check] = (*OF_ANSWERS, TRANSCRIPT_LENGTH)
+CHECK_NAMES = frozenset(check.name for check in (*OF_RECORDINGS, *OF_TRANSCRIPTS))
+
+USUAL_LIMITS = CheckLimits()

@@ -13,7 +13,7 @@ from llm_assets.llm.requests import Outcome
 from llm_assets.orchestration.calls import Call, ask_all, raise_if_mendable
 from llm_assets.orchestration.insights_plan import InsightsPlan
 from llm_assets.orchestration.rows import frame_of, insight_row, transcripts_of
-from llm_assets.orchestration.stage_result import stage_result
+from llm_assets.orchestration.stage_result import StageResult
 from llm_assets.records import Insight, Transcript
 from llm_assets.warehouse.tables import Table
 
@@ -29,7 +29,7 @@ def make_insights(
     transcripts: DataFrame,
     extractor: Extractor,
     table: Table,
-) -> dg.MaterializeResult[DataFrame]:
+) -> StageResult:
     """Extract the output model's fields from the transcripts of the run's days."""
     items = transcripts_of(transcripts)
     config = openai.client_config(extractor.chain)
@@ -52,4 +52,4 @@ def make_insights(
     to_row = partial(insight_row, run_id=context.run.run_id)
     rows = [to_row(each.day, each.result, each.outcomes) for each in finished.items]
     plan = planned.plan.metadata() if planned.plan else {}
-    return stage_result(context, frame_of(table, rows), transcripts, finished, plan)
+    return StageResult(frame=frame_of(table, rows), finished=finished, more=plan)

@@ -7,19 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
 from llm_assets.errors import RecordingUnsettled
 from llm_assets.llm.stream import stream
-from llm_assets.orchestration.checks import check_usable_rows
 from llm_assets.orchestration.event_loop import run_coroutine
 from llm_assets.orchestration.metadata import DAY_FINGERPRINT
 from llm_assets.orchestration.partitions import partition_dates
 from llm_assets.orchestration.progress import ProgressReporter
 from llm_assets.orchestration.rows import frame_of, recording_row
-from llm_assets.orchestration.stage_result import report_day
+from llm_assets.orchestration.stage_result import StageResult
 from llm_assets.recordings.changes import fingerprint_of
 from llm_assets.recordings.find import FoundDay, list_days
 from llm_assets.recordings.place import FoundRecording
@@ -28,9 +27,6 @@ from llm_assets.recordings.settle import seconds_to_settle
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import Recording
 from llm_assets.warehouse.tables import RECORDINGS
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 READERS = 4
 # For a recording that will count as finished so soon, a run waits rather than leave it to the next.
@@ -48,9 +44,7 @@ class _Read:
     reason: str = ""
 
 
-def read_recordings(
-    context: dg.AssetExecutionContext, source: RecordingSource
-) -> dg.MaterializeResult[DataFrame]:
+def read_recordings(context: dg.AssetExecutionContext, source: RecordingSource) -> StageResult:
     """Find and probe the recordings of the run's days. Calls no model.
 
     One that is still being written is no row: it is left for a later run, and said so.
@@ -64,11 +58,11 @@ def read_recordings(
         )
     read = run_coroutine(_read_all(context, source, found)) if found else []
     frame = frame_of(RECORDINGS, [recording_row(each.row) for each in read if each.row is not None])
-    for day in days:
-        of_the_day = [each for each in read if each.day == day]
-        about_place = {"recordings_root": dg.MetadataValue.path(source.place)}
-        report_day(context, day, frame, about_place | _about(context, listed[day], of_the_day))
-    return dg.MaterializeResult(value=frame, check_results=[check_usable_rows(frame)])
+    place = {"recordings_root": dg.MetadataValue.path(source.place)}
+    by_day = {
+        day: place | _about(context, listed[day], [each for each in read if each.day == day]) for day in days
+    }
+    return StageResult(frame=frame, by_day=by_day)
 
 
 def _about(context: dg.AssetExecutionContext, day: FoundDay, read: Sequence[_Read]) -> dict[str, Any]:

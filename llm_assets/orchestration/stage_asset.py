@@ -6,19 +6,22 @@ frames fits. This module has no postponed annotations: Dagster reads an asset's 
 """
 
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from llm_assets.errors import ConfigurationError
+from llm_assets.orchestration.checks import USUAL_LIMITS, Check, CheckLimits
 from llm_assets.orchestration.errors import as_failures
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
     from llm_assets.orchestration.resource import OpenAIResource
+    from llm_assets.orchestration.stage_result import StageResult
 
 GROUP = "audio_insights"
 
@@ -48,6 +51,8 @@ class Surroundings:
     days_per_backfill_run: int = DAYS_PER_BACKFILL_RUN
     openai_key: str = "openai"
     io_manager_key: str = "io_manager"
+    check_limits: CheckLimits = USUAL_LIMITS
+    fresh_within_hours: float | None = None
     translation: Translation = _as_it_is
 
     def __post_init__(self) -> None:
@@ -68,9 +73,15 @@ class Surroundings:
                 key,
                 group_name=self.group_name or self.name(GROUP),
                 partitions_def=self.partitions,
+                freshness_policy=self._freshness(),
                 **fields,
             )
         )
+
+    def _freshness(self) -> dg.FreshnessPolicy | None:
+        if self.fresh_within_hours is None:
+            return None
+        return dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=self.fresh_within_hours))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +93,19 @@ class StageAsset:
 
     spec: dg.AssetSpec
     upstream: dg.AssetKey | None = None
-    check_specs: Sequence[dg.AssetCheckSpec] = ()
-    compute: "Callable[[dg.AssetExecutionContext, DataFrame | None], dg.MaterializeResult[DataFrame]]"
+    checks: Sequence[Check] = ()
+    lineage: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    compute: "Callable[[dg.AssetExecutionContext, DataFrame | None], StageResult]"
+
+    def column_lineage(self) -> dict[str, Any]:
+        """From which upstream columns a column is made, as Dagster shows it."""
+        if self.upstream is None:
+            return {}
+        deps = {
+            name: [dg.TableColumnDep(asset_key=self.upstream, column_name=column) for column in columns]
+            for name, columns in self.lineage.items()
+        }
+        return {"dagster/column_lineage": dg.TableColumnLineage(deps_by_column=deps)}
 
 
 def build_stage_asset(stage: StageAsset, surroundings: Surroundings) -> dg.AssetsDefinition:
@@ -109,11 +131,20 @@ def build_stage_asset(stage: StageAsset, surroundings: Surroundings) -> dg.Asset
             backfill_policy=dg.BackfillPolicy.multi_run(surroundings.days_per_backfill_run),
             required_resource_keys={surroundings.openai_key} if stage.upstream else set(),
             io_manager_key=surroundings.io_manager_key,
-            check_specs=stage.check_specs,
+            check_specs=[check.spec(spec.key) for check in stage.checks],
         )
         def asset(context: dg.AssetExecutionContext, **inputs: Any):
+            from llm_assets.orchestration.stage_result import Judging, told
+
+            upstream, budget = inputs.get("upstream"), None
             with as_failures():
-                return stage.compute(context, inputs.get("upstream"))
+                if stage.upstream:
+                    budget = openai_of(context, surroundings).client_config().budget
+                    context.add_asset_metadata(stage.column_lineage())
+                made = stage.compute(context, upstream)
+                limits = surroundings.check_limits
+                judging = Judging(checks=stage.checks, limits=limits, upstream=upstream, budget=budget)
+                return told(context, made, judging)
 
     return asset
 

@@ -1,15 +1,18 @@
-"""What a stage returns to Dagster: its rows, with checks and metadata day by day."""
+"""What a stage made, and how it is told to Dagster: rows, checks, and metadata day by day."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from llm_assets.llm.models import BudgetConfig
 from llm_assets.orchestration.calls import AllFinished
-from llm_assets.orchestration.checks import check_row_per_recording, check_usable_rows
+from llm_assets.orchestration.chart import calls_chart
+from llm_assets.orchestration.checks import Check, CheckLimits, Facts
 from llm_assets.orchestration.metadata import call_metadata, row_metadata, run_metadata
 from llm_assets.orchestration.partitions import partition_dates, partition_key
 from llm_assets.orchestration.rows import as_date
@@ -18,23 +21,54 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-def stage_result(
-    context: dg.AssetExecutionContext,
-    frame: DataFrame,
-    upstream: DataFrame,
-    finished: AllFinished[Any],
-    more: Mapping[str, Any] | None = None,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageResult:
+    """Rows of the run's days, the calls behind them, and what else there is to say.
+
+    `more` is metadata of the whole run, the same for all its days; `by_day` is of one day.
+    """
+
+    frame: DataFrame
+    finished: AllFinished[Any] | None = None
+    more: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    by_day: Mapping[date, Mapping[str, Any]] = field(default_factory=dict[date, Mapping[str, Any]])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """What a stage's result is judged by."""
+
+    checks: Sequence[Check]
+    limits: CheckLimits
+    upstream: DataFrame | None = None
+    budget: BudgetConfig | None = None
+
+
+def told(
+    context: dg.AssetExecutionContext, made: StageResult, judging: Judging
 ) -> dg.MaterializeResult[DataFrame]:
-    """The rows with their checks; `more` is metadata of the whole run, the same for all its days."""
-    of_the_run = (run_metadata(finished.metrics) if finished.metrics else {}) | dict(more or {})
+    """The result as Dagster takes it. Metadata goes by partition: else it is copied to every day of a run."""
+    of_the_run = dict(made.more)
+    if made.finished and made.finished.metrics:
+        of_the_run |= run_metadata(made.finished.metrics)
+        outcomes = [outcome for each in made.finished.items for outcome in each.outcomes]
+        if chart := calls_chart(outcomes):
+            of_the_run["run.chart"] = dg.MetadataValue.md(chart)
     for day in partition_dates(context.partition_keys):
-        calls = [outcome for each in finished.items if each.day == day for outcome in each.outcomes]
-        report_day(context, day, frame, call_metadata(calls) | of_the_run)
-    checks = [check_usable_rows(frame), check_row_per_recording(frame, upstream)]
-    return dg.MaterializeResult(value=frame, check_results=checks)
+        metadata = row_metadata(_of_day(made.frame, day)) | of_the_run | dict(made.by_day.get(day, {}))
+        if made.finished:
+            calls = [out for each in made.finished.items if each.day == day for out in each.outcomes]
+            metadata |= call_metadata(calls)
+        context.add_asset_metadata(metadata, partition_key=partition_key(day))
+    facts = Facts(
+        frame=made.frame,
+        upstream=judging.upstream,
+        metrics=made.finished.metrics if made.finished else None,
+        budget=judging.budget,
+    )
+    results = [check.result(facts, judging.limits) for check in judging.checks]
+    return dg.MaterializeResult(value=made.frame, check_results=results)
 
 
-def report_day(context: dg.AssetExecutionContext, day: date, frame: DataFrame, more: dict[str, Any]) -> None:
-    """Metadata for one day. Without the partition's key Dagster would copy it to every day of the run."""
-    rows = frame.iloc[[at for at, value in enumerate(frame["partition_date"]) if as_date(value) == day]]
-    context.add_asset_metadata(row_metadata(rows) | more, partition_key=partition_key(day))
+def _of_day(frame: DataFrame, day: date) -> DataFrame:
+    return frame.iloc[[at for at, value in enumerate(frame["partition_date"]) if as_date(value) == day]]

@@ -15,7 +15,7 @@ from llm_assets.llm.models import ClientConfig
 from llm_assets.llm.requests import Outcome
 from llm_assets.orchestration.calls import Call, ask_all, raise_if_mendable
 from llm_assets.orchestration.rows import frame_of, recordings_of, transcript_row
-from llm_assets.orchestration.stage_result import stage_result
+from llm_assets.orchestration.stage_result import StageResult
 from llm_assets.recordings.limits import ChunkLimits
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.recordings.workers import Preparers
@@ -76,7 +76,7 @@ class TranscriptionStage:
 
 def make_transcripts(
     context: dg.AssetExecutionContext, openai: OpenAIResource, recordings: DataFrame, source: RecordingSource
-) -> dg.MaterializeResult[DataFrame]:
+) -> StageResult:
     """Transcribe the recordings of the run's days."""
     items = [(recording.partition_date, recording) for recording in recordings_of(recordings)]
     stage = TranscriptionStage(source, openai.client_config())
@@ -91,7 +91,7 @@ def make_transcripts(
     raise_if_mendable("transcripts", finished.items, lambda transcript: transcript.status)
     to_row = partial(transcript_row, run_id=context.run.run_id)
     rows = [to_row(each.day, each.result, each.outcomes) for each in finished.items]
-    return stage_result(context, frame_of(TRANSCRIPTS, rows), recordings, finished)
+    return StageResult(frame=frame_of(TRANSCRIPTS, rows), finished=finished)
 
 
 def options_of(source: RecordingSource) -> TranscriptionOptions:

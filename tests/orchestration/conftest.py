@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from fake_openai import FakeOpenAI, finished, write_wav
+from live_project import Live, live_project
 
 
 @pytest.fixture
@@ -30,3 +31,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     return root
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """One live instance for all tests that need one, since it takes its time to start."""
+    with live_project(tmp_path_factory.mktemp("live")) as live:
+        yield live

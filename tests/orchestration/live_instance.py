@@ -95,15 +95,18 @@ class LiveDagster:
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         body = json.dumps({"query": query, "variables": variables}).encode()
         request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            said = json.load(answer)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                said = json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise AssertionError(error.read().decode()) from error
         assert "errors" not in said, said["errors"]
         return said["data"]
 
     def _answers(self) -> bool:
         try:
             found = self.ask("{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }")
-        except (OSError, urllib.error.URLError):
+        except (OSError, AssertionError):
             return False
         return bool(found["repositoriesOrError"].get("nodes"))
 
@@ -194,17 +197,33 @@ class LiveDagster:
         assert answer["__typename"] == "LaunchRunSuccess", answer
         return answer["run"]["runId"]
 
-    def tick(self, kind: str, name: str) -> list[dict[str, Any]]:
-        """A dry run of a schedule or sensor by the code server: what it would ask for now."""
+    def tick_schedule(self, name: str) -> list[dict[str, Any]]:
+        """What the next tick of a schedule would ask for, evaluated by the code server."""
+        tick = self.ask(
+            """mutation ($s: ScheduleSelector!, $t: Float) {
+                scheduleDryRun(selectorData: $s, timestamp: $t) {
+                    ... on DryRunInstigationTick { evaluationResult {
+                        error { message } runRequests { runKey tags { key value } } } } } }""",
+            s={**LOCATION, "scheduleName": name},
+            t=time.time(),
+        )["scheduleDryRun"]["evaluationResult"]
+        assert tick["error"] is None, tick["error"]
+        return tick["runRequests"] or []
+
+    def start_sensor(self, name: str) -> None:
         answer = self.ask(
-            f"""mutation ($s: {kind}Selector!) {{ {kind.lower()}DryRun(selectorData: $s) {{
-                __typename ... on DryRunInstigationTick {{ evaluationResult {{
-                    error {{ message }} skipReason
-                    runRequests {{ runKey tags {{ key value }} }} }} }} }} }}""",
-            s={**LOCATION, f"{kind.lower()}Name": name},
-        )[f"{kind.lower()}DryRun"]["evaluationResult"]
-        assert answer["error"] is None, answer["error"]
-        return answer["runRequests"] or []
+            "mutation ($s: SensorSelector!) { startSensor(sensorSelector: $s) { __typename } }",
+            s={**LOCATION, "sensorName": name},
+        )["startSensor"]
+        assert answer["__typename"] == "Sensor", answer
+
+    def sensor_ticks(self, name: str) -> list[dict[str, Any]]:
+        """The ticks of a sensor that the daemon has made."""
+        return self.ask(
+            """query ($s: SensorSelector!) { sensorOrError(sensorSelector: $s) { ... on Sensor {
+                sensorState { ticks { status skipReason runIds error { message } } } } } }""",
+            s={**LOCATION, "sensorName": name},
+        )["sensorOrError"]["sensorState"]["ticks"]
 
 
 def tags_of(run: Mapping[str, Any]) -> dict[str, str]:

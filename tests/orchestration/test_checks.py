@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+import base64
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from xml.etree import ElementTree
 
 import dagster as dg
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from llm_assets.errors import ConnectionFailed
+from llm_assets.llm.metrics import Histogram, MetricsSnapshot, QuotaUse
+from llm_assets.llm.models import BudgetConfig
 from llm_assets.llm.requests import Answer, Outcome
-from llm_assets.orchestration.checks import check_row_per_recording, check_usable_rows
+from llm_assets.orchestration.chart import calls_chart, timeline
+from llm_assets.orchestration.checks import (
+    BUDGET_USE,
+    CHECK_NAMES,
+    FALLBACK_SHARE,
+    NOTHING_FAILED,
+    QUOTA_USE,
+    ROW_PER_RECORDING,
+    TRANSCRIPT_LENGTH,
+    TURNED_DOWN,
+    USABLE_ROWS,
+    USUAL_LIMITS,
+    Check,
+    CheckLimits,
+    Facts,
+)
 from llm_assets.orchestration.metadata import call_metadata, preview, row_metadata
 from llm_assets.usage import Usage
 
@@ -41,26 +61,30 @@ def outcome(**changed: Any) -> Outcome:
     return Outcome(**given | changed)
 
 
+def judged(check: Check, limits: CheckLimits = USUAL_LIMITS, **facts: Any) -> dg.AssetCheckResult:
+    return check.result(Facts(**facts), limits)
+
+
 def values(metadata: Any) -> dict[str, Any]:
     return {name: getattr(value, "value", value) for name, value in metadata.items()}
 
 
 def test_rows_that_are_all_ok_pass() -> None:
     """Nothing to do, nothing said."""
-    result = check_usable_rows(frame(("a", "ok"), ("b", "ok")))
+    result = judged(USABLE_ROWS, frame=frame(("a", "ok"), ("b", "ok")))
     assert result.passed
     assert values(result.metadata) == {"rows": 2, "unusable": 0, "rows_ok": 2}
 
 
 def test_an_empty_partition_passes() -> None:
     """A day without calls is not a problem."""
-    assert check_usable_rows(frame()).passed
-    assert check_row_per_recording(frame(), frame()).passed
+    assert judged(USABLE_ROWS, frame=frame()).passed
+    assert judged(ROW_PER_RECORDING, frame=frame(), upstream=frame()).passed
 
 
 def test_bad_rows_warn_with_counts_and_reasons() -> None:
     """A warning, not an error: the good rows go on."""
-    result = check_usable_rows(frame(("a", "ok"), ("b", "unreadable"), ("c", "too_short")))
+    result = judged(USABLE_ROWS, frame=frame(("a", "ok"), ("b", "unreadable"), ("c", "too_short")))
     assert not result.passed
     assert result.severity == dg.AssetCheckSeverity.WARN
     found = values(result.metadata)
@@ -74,7 +98,7 @@ def test_bad_rows_warn_with_counts_and_reasons() -> None:
 )
 def test_a_lost_recording_is_noticed(upstream: tuple[Any, ...], missing: int, surplus: int) -> None:
     """Also when one of two identical recordings is lost, or a row came from nowhere."""
-    result = check_row_per_recording(frame(("a", "ok")), frame(*upstream))
+    result = judged(ROW_PER_RECORDING, frame=frame(("a", "ok")), upstream=frame(*upstream))
     assert not result.passed
     found = values(result.metadata)
     assert (found["missing"], found["surplus"]) == (missing, surplus)
@@ -83,7 +107,103 @@ def test_a_lost_recording_is_noticed(upstream: tuple[Any, ...], missing: int, su
 def test_the_same_content_on_two_days_is_two_rows() -> None:
     """A recording is told apart by its day and its content."""
     both = pd.concat([frame(("a", "ok")), frame(("a", "ok"), day="2026-03-03")])
-    assert not check_row_per_recording(frame(("a", "ok")), both).passed
+    assert not judged(ROW_PER_RECORDING, frame=frame(("a", "ok")), upstream=both).passed
+
+
+def test_fallbacks_are_fine_up_to_a_tenth() -> None:
+    """Ten rows with one fallback pass, nine do not; the reasons are counted."""
+    rows = frame(*((str(number), "ok") for number in range(10)))
+    rows["fallback_reason"] = ["overloaded", *[None] * 9]
+    assert judged(FALLBACK_SHARE, frame=rows).passed
+    result = judged(FALLBACK_SHARE, frame=rows.head(9))
+    assert not result.passed
+    found = values(result.metadata)
+    assert (found["count"], found["of"], found["because_overloaded"]) == (1, 9, 1)
+    assert found["share"] == pytest.approx(0.1111, abs=1e-3)
+
+
+def test_refusals_and_useless_answers_are_fine_within_bounds() -> None:
+    """Of what was asked; what was too short to ask does not count."""
+    rows = frame(("a", "ok"), ("b", "refused"), ("c", "invalid_output"), ("d", "too_short"))
+    result = judged(TURNED_DOWN, frame=rows)
+    assert not result.passed
+    found = values(result.metadata)
+    assert (found["refused"], found["invalid_output"], found["of"]) == (1, 1, 3)
+    assert judged(TURNED_DOWN, CheckLimits(turned_down_share=0.7), frame=rows).passed
+
+
+def test_a_failed_row_is_named_and_can_be_an_error() -> None:
+    """How loudly it is said is configuration."""
+    rows = frame(("a", "ok"), ("b", "failed"))
+    result = judged(NOTHING_FAILED, CheckLimits(errors=frozenset({"nothing_failed"})), frame=rows)
+    assert not result.passed
+    assert result.severity == dg.AssetCheckSeverity.ERROR
+    assert judged(NOTHING_FAILED, frame=rows).severity == dg.AssetCheckSeverity.WARN
+    assert judged(NOTHING_FAILED, frame=frame(("a", "too_short"))).passed
+
+
+def test_a_transcript_that_says_hardly_anything_is_noticed() -> None:
+    """Ten minutes and three words: a person should listen."""
+    rows = frame(("a", "ok"), ("b", "ok")).assign(
+        text=["Thank you, goodbye.", "word " * 900], duration_seconds=[600.0, 600.0]
+    )
+    result = judged(TRANSCRIPT_LENGTH, frame=rows)
+    assert not result.passed
+    assert "`a`" in values(result.metadata)["recordings"]
+    assert judged(TRANSCRIPT_LENGTH, frame=rows.tail(1)).passed
+
+
+def metrics(**changed: Any) -> MetricsSnapshot:
+    empty = Histogram((), (), 0.0)
+    return MetricsSnapshot(latency_seconds=empty, call_wait_seconds=empty, **changed)
+
+
+def test_what_a_run_spent_is_held_against_its_budgets() -> None:
+    """In shares of the caps there are; without a cap there is nothing to pass."""
+    budget = BudgetConfig(usd_per_run=Decimal(10), usd_per_day=Decimal(50))
+    spent = metrics(spent_usd=Decimal(9))
+    result = judged(BUDGET_USE, frame=frame(), metrics=spent, budget=budget)
+    assert not result.passed
+    assert values(result.metadata) == {"spent_usd": 9.0, "share_of_run": 0.9, "share_of_day": 0.18}
+    assert judged(BUDGET_USE, frame=frame(), metrics=spent, budget=BudgetConfig()).passed
+    assert judged(BUDGET_USE, frame=frame()).passed
+
+
+def test_limits_per_day_that_are_nearly_used_up_are_noticed() -> None:
+    """Those per minute are there to be used."""
+    quota = {"p/requests per minute": QuotaUse(99, 100), "p/tokens per day": QuotaUse(50, 100)}
+    assert judged(QUOTA_USE, frame=frame(), metrics=metrics(quota=quota)).passed
+    quota["p/requests per day"] = QuotaUse(95, 100)
+    result = judged(QUOTA_USE, frame=frame(), metrics=metrics(quota=quota))
+    assert not result.passed
+    assert values(result.metadata)["requests.per.day"] == 0.95
+
+
+def test_limits_are_checked_when_they_are_made() -> None:
+    """A name that is no check would never raise its voice."""
+    with pytest.raises(ValidationError, match="no_such_check"):
+        CheckLimits(errors=frozenset({"no_such_check"}))
+    assert CheckLimits(errors=CHECK_NAMES).errors == CHECK_NAMES
+
+
+def test_the_picture_shows_when_calls_were_answered_and_refused_and_what_models_cost() -> None:
+    """A data URI in Markdown, well-formed, whatever a model is called; nothing to see is no picture."""
+    calls = [
+        outcome(model="<b>&model", finished_at=NOW + timedelta(seconds=number), rate_limited=number % 2)
+        for number in range(11)
+    ]
+    line = timeline(calls)
+    assert (line.seconds, sum(line.answered), sum(line.refused)) == (10.0, 11, 5)
+    assert line.answered[-1] == 1
+    markdown = calls_chart(calls)
+    assert markdown is not None
+    encoded = markdown.rpartition("base64,")[2].removesuffix(")")
+    texts = [each.text for each in ElementTree.fromstring(base64.b64decode(encoded)).iter() if each.text]
+    assert "<b>&model" in texts
+    assert "2.7500" in texts
+    assert len(markdown) < 20_000
+    assert calls_chart([outcome(from_journal=True, attempts=0)]) is None
+    assert calls_chart([outcome()]) is not None
 
 
 def test_cost_is_of_the_rows_and_spending_is_of_the_run() -> None:

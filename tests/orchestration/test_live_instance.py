@@ -6,63 +6,16 @@ One instance for the whole file, since it takes its time to start; each test has
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from datetime import date
-from pathlib import Path
-from typing import Any
+from datetime import UTC, date, datetime, timedelta
 
-import duckdb
-import pytest
-from fake_openai import FakeOpenAI, write_wav
-from live_instance import LiveDagster, tags_of
+from live_instance import tags_of
+from live_project import START, Live
 
 ASSETS = ["recordings", "transcripts", "insights"]
-START = "2026-03-02"
 
 
 def day(number: int) -> str:
     return date.fromordinal(date.fromisoformat(START).toordinal() + number).isoformat()
-
-
-class Live:
-    """The instance, the server it asks, and the tables it fills."""
-
-    def __init__(self, dagster: LiveDagster, server: FakeOpenAI, root: Path) -> None:
-        self.dagster, self.server, self.root = dagster, server, root
-
-    def record(self, on: str, *loudness: int) -> None:
-        for each in loudness:
-            write_wav(self.root / "data/recordings" / on / f"{each}.wav", 6, each)
-
-    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        path = str(self.root / "data/llm_assets.duckdb")
-
-        def read() -> list[tuple[Any, ...]] | None:
-            try:
-                with duckdb.connect(path, read_only=True) as connection:
-                    return connection.execute(sql, list(values)).fetchall() or [()]
-            except duckdb.IOException:  # a run is writing just now
-                return None
-
-        found = self.dagster.wait("the tables", read, 60)
-        return [] if found == [()] else found
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    server, root = FakeOpenAI(), tmp_path_factory.mktemp("live")
-    (root / "data/recordings").mkdir(parents=True)
-    environ = {
-        "OPENAI_BASE_URL": server.base_url,
-        "LLM_ASSETS_TRANSCRIPTION_CHAIN": "gpt-transcribe",
-        "LLM_ASSETS_CHAT_CHAIN": "gpt-6-luna",
-        "LLM_ASSETS_START_DATE": START,
-    }
-    try:
-        with LiveDagster(root, environ) as dagster:
-            yield Live(dagster, server, root)
-    finally:
-        server.close()
 
 
 def test_a_backfill_of_thirty_days_takes_few_runs_and_pays_once(live: Live) -> None:
@@ -137,9 +90,24 @@ def test_a_run_that_failed_for_an_outage_is_re_executed_without_paying_again(liv
     assert len(live.server.paths) == again
 
 
-def test_schedule_and_sensor_tick_in_the_code_server(live: Live) -> None:
-    """Yesterday and the week before it, and no late recordings: said by the instance itself."""
-    requests = live.dagster.tick("Schedule", "audio_insights_daily_schedule")
-    priorities = [tags_of(request)["dagster/priority"] for request in requests]
-    assert priorities == ["10", "5"]
-    assert live.dagster.tick("Sensor", "late_recordings") == []
+def test_the_schedule_asks_for_yesterday_and_missed_days(live: Live) -> None:
+    """Evaluated by the code server, without starting anything."""
+    requests = live.dagster.tick_schedule("audio_insights_daily_schedule")
+    assert [tags_of(request)["dagster/priority"] for request in requests] == ["10", "5"]
+
+
+def test_the_sensor_ticks_in_the_daemon_and_a_late_recording_is_carried_through(live: Live) -> None:
+    """Yesterday is materialized, then a recording comes late: the daemon starts one run, for it alone."""
+    on = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    live.record(on, 4000)
+    assert live.dagster.finished(live.dagster.launch(on)) == "SUCCESS"
+    live.record(on, 4001)
+    asked = len(live.server.paths)
+    live.dagster.start_sensor("late_recordings")
+    tick = live.dagster.wait(
+        "a tick", lambda: next((t for t in live.dagster.sensor_ticks("late_recordings") if t["runIds"]), None)
+    )
+    (run,) = tick["runIds"]
+    assert live.dagster.finished(run) == "SUCCESS"
+    assert sum("transcriptions" in path for path in live.server.paths[asked:]) == 1
+    assert live.rows("SELECT count(*) FROM transcripts WHERE partition_date = ?", on) == [(2,)]

@@ -1,0 +1,116 @@
+"""A picture of a run's calls for its metadata: answers and refusals over time, and cost by model.
+
+An SVG of a few kilobytes inside Markdown, since Dagster's UI shows images of a data URI: no library, no
+file, no network. Everything in it is a number or a model's name, escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from html import escape
+
+from llm_assets.llm.requests import Outcome
+
+WIDTH, HEIGHT = 640, 260
+BUCKETS = 40
+_LEFT, _RIGHT, _TOP, _PLOT = 48, 12, 34, 96
+_BAR, _BARS_TOP = 16, 188
+_MODELS = 3
+_ANSWERED, _REFUSED, _COST, _INK = "#3b82f6", "#ef4444", "#10b981", "#64748b"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Answers and refusals in `BUCKETS` equal parts of `seconds`."""
+
+    seconds: float
+    answered: tuple[int, ...]
+    refused: tuple[int, ...]
+
+
+def calls_chart(outcomes: Sequence[Outcome]) -> str | None:
+    """Markdown with the picture. None when nothing was sent: then there is nothing to see."""
+    sent = [outcome for outcome in outcomes if not outcome.from_journal]
+    if not sent:
+        return None
+    picture = _svg(timeline(sent), _costs(sent))
+    encoded = base64.b64encode(picture.encode()).decode("ascii")
+    return f"![Calls over time and cost by model](data:image/svg+xml;base64,{encoded})"
+
+
+def timeline(outcomes: Iterable[Outcome]) -> Timeline:
+    """When calls were answered, and where on the way they were refused."""
+    ends = [
+        (outcome.finished_at.timestamp(), outcome.answer is not None, outcome.rate_limited)
+        for outcome in outcomes
+    ]
+    starts = [outcome.started_at.timestamp() for outcome in outcomes]
+    first = min(starts, default=0.0)
+    seconds = max((end for end, *_ in ends), default=first) - first
+    answered, refused = [0] * BUCKETS, [0] * BUCKETS
+    for end, is_answered, refusals in ends:
+        at = min(int((end - first) / seconds * BUCKETS), BUCKETS - 1) if seconds > 0 else 0
+        answered[at] += is_answered
+        refused[at] += refusals
+    return Timeline(seconds, tuple(answered), tuple(refused))
+
+
+def _costs(outcomes: Iterable[Outcome]) -> list[tuple[str, Decimal]]:
+    costs: Counter[str] = Counter()
+    for outcome in outcomes:
+        if outcome.model and outcome.cost_usd is not None:
+            costs[outcome.model] += outcome.cost_usd  # type: ignore[assignment]
+    return [(name, Decimal(cost)) for name, cost in costs.most_common(_MODELS)]
+
+
+def _svg(line: Timeline, costs: Sequence[tuple[str, Decimal]]) -> str:
+    per_minute = 60 * BUCKETS / line.seconds if line.seconds > 0 else 0.0
+    highest = max(*line.answered, *line.refused, 1)
+    rate = f"peak {max(line.answered) * per_minute:,.0f} answers a minute" if per_minute else "one moment"
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
+        f'height="{HEIGHT}" font-family="sans-serif" font-size="12" fill="{_INK}">',
+        _text(_LEFT, 18, f"Answers over {line.seconds:,.1f} s, {rate}"),
+        *_columns(line.answered, highest, _ANSWERED),
+        *_columns(line.refused, highest, _REFUSED),
+        _text(_LEFT, _TOP + _PLOT + 18, "0 s"),
+        _text(WIDTH - _RIGHT, _TOP + _PLOT + 18, f"{line.seconds:,.1f} s", anchor="end"),
+        _text(WIDTH - _RIGHT, 18, f"{sum(line.refused):,} refused", anchor="end", fill=_REFUSED),
+        _text(_LEFT, _BARS_TOP - 10, "Cost by model, USD"),
+        *_bars(costs),
+        "</svg>",
+    ]
+    return "".join(parts)
+
+
+def _columns(counts: Sequence[int], highest: int, colour: str) -> list[str]:
+    width = (WIDTH - _LEFT - _RIGHT) / BUCKETS
+    return [
+        f'<rect x="{_LEFT + number * width:.1f}" y="{_TOP + _PLOT * (1 - count / highest):.1f}" '
+        f'width="{width - 1:.1f}" height="{_PLOT * count / highest:.1f}" fill="{colour}"/>'
+        for number, count in enumerate(counts)
+        if count
+    ]
+
+
+def _bars(costs: Sequence[tuple[str, Decimal]]) -> list[str]:
+    dearest = max((cost for _, cost in costs), default=Decimal(0)) or Decimal(1)
+    room = WIDTH - _LEFT - _RIGHT - 300
+    parts: list[str] = []
+    for number, (name, cost) in enumerate(costs):
+        y = _BARS_TOP + number * (_BAR + 6)
+        parts += [
+            _text(_LEFT, y + 12, name[:32]),
+            f'<rect x="{_LEFT + 210}" y="{y}" width="{float(cost / dearest) * room:.1f}" height="{_BAR}" '
+            f'fill="{_COST}"/>',
+            _text(_LEFT + 218 + float(cost / dearest) * room, y + 12, f"{cost:.4f}"),
+        ]
+    return parts
+
+
+def _text(x: float, y: float, text: str, *, anchor: str = "start", fill: str = _INK) -> str:
+    return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}" fill="{fill}">{escape(text)}</text>'
