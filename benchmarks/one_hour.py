@@ -25,11 +25,12 @@ from llm_assets.llm.requests import TranscriptionRequest
 from llm_assets.orchestration.transcripts_stage import TranscriptionStage, chunk_limits
 from llm_assets.recordings.find import find_recordings
 from llm_assets.recordings.read import read_recording
+from llm_assets.recordings.sidecars import Sidecars
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.recordings.workers import Preparers
 from llm_assets.records import AudioChunk, Recording, RowStatus
 
-_SECONDS, _QUICK_SECONDS = 3_600, 1_200
+_SECONDS, _QUICK_SECONDS = 3_600, 1_600
 _TURNS, _QUICK_TURNS = 5, 1
 _LATENCY_SECONDS = 2.0
 
@@ -80,7 +81,7 @@ class _Hour:
         """Seconds for the whole, and how many chunks it was."""
         started = time.monotonic()
         config = self.config(name)
-        async with LLMClient(config) as client, TranscriptionStage(self.source, config) as stage:
+        async with LLMClient(config) as client, TranscriptionStage(Sidecars(self.source), config) as stage:
             transcript, _ = await stage.ask(self.recording, client.call)
         assert transcript.status is RowStatus.OK
         return time.monotonic() - started, transcript.chunk_count

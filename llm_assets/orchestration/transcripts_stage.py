@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
@@ -11,15 +12,18 @@ from typing import TYPE_CHECKING, Self
 
 import dagster as dg
 
+from llm_assets.errors import RecordingUnreadable
 from llm_assets.llm.models import ClientConfig
 from llm_assets.llm.requests import Outcome
 from llm_assets.orchestration.calls import Call, ask_all, raise_if_mendable
+from llm_assets.orchestration.partitions import partition_dates
 from llm_assets.orchestration.rows import frame_of, recordings_of, transcript_row
 from llm_assets.orchestration.stage_result import StageResult
 from llm_assets.recordings.limits import ChunkLimits
+from llm_assets.recordings.sidecars import Sidecars, find_sidecars
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.recordings.workers import Preparers
-from llm_assets.records import AudioChunk, Recording, Transcript
+from llm_assets.records import AudioChunk, Recording, RowStatus, Transcript
 from llm_assets.transcription.options import TranscriptionOptions
 from llm_assets.transcription.room import AudioRoom
 from llm_assets.transcription.transcribe import transcribe
@@ -35,13 +39,14 @@ PREPARED_AHEAD = 8
 # A text without times stands as a whole where its chunk begins, so channels that are heard apart are cut
 # into pieces no longer than a few turns of a conversation.
 TURNS_SECONDS = 30.0
+_NAMED_FIELDS = 20
 
 
 class TranscriptionStage:
     """How recordings become transcripts. An async context manager around the processes that prepare them."""
 
-    def __init__(self, source: RecordingSource, config: ClientConfig) -> None:
-        self._source = source
+    def __init__(self, sidecars: Sidecars, config: ClientConfig) -> None:
+        self._sidecars = sidecars
         self._config = config
         self._preparers = Preparers()
         self._room = AudioRoom()
@@ -57,19 +62,25 @@ class TranscriptionStage:
 
     async def ask(self, recording: Recording, call: Call) -> tuple[Transcript, tuple[Outcome, ...]]:
         """A recording's transcript, and its calls without the words, which the transcript has."""
+        source = self._sidecars.source
+        if recording.status is RowStatus.OK:
+            try:
+                source = await asyncio.to_thread(self._sidecars.source_for, recording)
+            except RecordingUnreadable as error:
+                recording = replace(recording, status=RowStatus.UNREADABLE, error=str(error))
         transcript, outcomes = await transcribe(
             recording,
-            self._chunks(recording),
+            self._chunks(source, recording),
             call,
-            options_of(self._source),
+            options_of(source),
             halve=self._preparers.halved,
             room=self._room,
         )
         return transcript, tuple(map(_without_words, outcomes))
 
-    async def _chunks(self, recording: Recording) -> AsyncGenerator[AudioChunk]:
-        limits = chunk_limits(self._config, self._source, recording)
-        async with aclosing(self._preparers.chunks(self._source, recording, limits)) as chunks:
+    async def _chunks(self, source: RecordingSource, recording: Recording) -> AsyncGenerator[AudioChunk]:
+        limits = chunk_limits(self._config, source, recording)
+        async with aclosing(self._preparers.chunks(source, recording, limits)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -79,7 +90,8 @@ def make_transcripts(
 ) -> StageResult:
     """Transcribe the recordings of the run's days."""
     items = [(recording.partition_date, recording) for recording in recordings_of(recordings)]
-    stage = TranscriptionStage(source, openai.client_config())
+    sidecars = find_sidecars(source, partition_dates(context.partition_keys))
+    stage = TranscriptionStage(sidecars, openai.client_config())
     finished = ask_all(
         context,
         openai,
@@ -88,10 +100,16 @@ def make_transcripts(
         concurrency=openai.max_concurrency + PREPARED_AHEAD,
         beside=stage,
     )
+    if sidecars.unknown_fields:
+        context.log.info(f"Beside recordings stand fields that are no hints: {_listed(sidecars)}.")
     raise_if_mendable("transcripts", finished.items, lambda transcript: transcript.status)
     to_row = partial(transcript_row, run_id=context.run.run_id)
     rows = [to_row(each.day, each.result, each.outcomes) for each in finished.items]
     return StageResult(frame=frame_of(TRANSCRIPTS, rows), finished=finished)
+
+
+def _listed(sidecars: Sidecars) -> str:
+    return ", ".join(sorted(sidecars.unknown_fields)[:_NAMED_FIELDS])
 
 
 def options_of(source: RecordingSource) -> TranscriptionOptions:

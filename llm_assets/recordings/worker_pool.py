@@ -19,6 +19,8 @@ from typing import Any, Self
 from llm_assets.errors import WorkersUnavailable
 from llm_assets.recordings.worker_messages import LENGTH_BYTES, End, Job, Order, Result
 
+# Else glibc keeps what the largest recording took for as long as the process lives.
+_GIVES_MEMORY_BACK = {"MALLOC_MMAP_THRESHOLD_": "524288", "MALLOC_TRIM_THRESHOLD_": "1048576"}
 _MODULE = "llm_assets.recordings.worker_process"
 _START_SECONDS = 120.0
 
@@ -169,7 +171,8 @@ def _surroundings() -> dict[str, str]:
     Numerical libraries would start a thread for each core, with much address space for each.
     """
     path = os.pathsep.join(filter(None, sys.path))
-    return os.environ | {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    fixed = {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    return _GIVES_MEMORY_BACK | os.environ | fixed
 
 
 def _cannot_start(reason: BaseException) -> WorkersUnavailable:
