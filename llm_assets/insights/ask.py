@@ -19,6 +19,14 @@ from llm_assets.records import RowStatus
 Call = Callable[[ChatRequest], Awaitable[Outcome]]
 
 
+_REPAIR = "#"
+
+
+def is_repair(outcome: Outcome) -> bool:
+    """Whether a call asked again for something that had been answered invalidly."""
+    return _REPAIR in outcome.key.rpartition("/")[2]
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is asked about a transcript, or a part of one; `spoken` is what was shown of it.
@@ -97,7 +105,7 @@ def _request(
 ) -> ChatRequest:
     return ChatRequest(
         messages=messages,
-        key=f"{question.key}#{repair}" if repair else question.key,
+        key=f"{question.key}{_REPAIR}{repair}" if repair else question.key,
         subject=question.subject,
         output_schema=extractor.schema,
         max_output_tokens=extractor.max_output_tokens,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 
+from llm_assets.insights.quality import quality_by_model
 from llm_assets.llm.metrics import MetricsSnapshot
 from llm_assets.llm.requests import Outcome
 from llm_assets.records import RowStatus
@@ -62,6 +63,17 @@ def call_metadata(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "spent_usd": float(sum((outcome.spent_usd for outcome in outcomes), Decimal(0))),
         "calls_of_unknown_price": sum(outcome.cost_usd is None for outcome in answered),
         **_by_model(answered),
+        **_quality(answered),
+    }
+
+
+def _quality(answered: Sequence[Outcome]) -> dict[str, Any]:
+    """How many of a chat model's answers were valid, repaired, refused and invalid."""
+    chats = [outcome for outcome in answered if outcome.endpoint == "chat"]
+    return {
+        f"{name}.{kind}": getattr(quality, kind)
+        for name, quality in quality_by_model(chats).items()
+        for kind in ("valid", "repaired", "refused", "invalid_output")
     }
 
 
