@@ -22,7 +22,7 @@ MOST_FROM_FALLBACK = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerQuality:
-    """Of a model's answers. `valid` counts repaired ones too, `fallbacks` those in place of another model's."""
+    """Of a model's answers. `valid` counts repaired ones too, `fallbacks` those for another model."""
 
     answers: int = 0
     valid: int = 0

@@ -78,6 +78,20 @@ async def test_the_examples_of_the_client_run(
         exec(example, {"__name__": "example"})
 
 
+async def test_the_examples_of_insights_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """docs/insights.md: the asset loads, the validators can be made, and one transcript is extracted."""
+    asset, validators, trying = python_examples(ROOT / "docs" / "insights.md")
+    namespace: dict[str, object] = {"__name__": "insights_example"}
+    exec(compile(asset, "docs/insights.md", "exec", dont_inherit=True), namespace)
+    keys = namespace["defs"].resolve_asset_graph().get_all_asset_keys()  # type: ignore[attr-defined]
+    assert {key.path[-1] for key in keys} == {"recordings", "transcripts", "insights", "sales"}
+    exec(compile(validators, "docs/insights.md", "exec", dont_inherit=True), {"__name__": "insights_example"})
+    exec(trying, namespace)
+    async with Emulator(EmulatorConfig()) as emulator:
+        await namespace["main"](emulator.base_url)  # type: ignore[operator]
+    assert capsys.readouterr().out.startswith("ok {'summary': 'The customer asks for a refund.")
+
+
 def test_the_example_of_the_resource_is_valid() -> None:
     """The resource in docs/configuration.md can be made."""
     exec(python_examples(ROOT / "docs" / "configuration.md")[0], {})
