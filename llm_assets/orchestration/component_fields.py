@@ -14,7 +14,7 @@ import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field
 
 from llm_assets.errors import ConfigurationError
-from llm_assets.insights.prompts import DEFAULT_MAX_OUTPUT_TOKENS, Extractor
+from llm_assets.insights.prompts import DEFAULT_MAX_OUTPUT_TOKENS, DEFAULT_REPAIRS, MOST_REPAIRS, Extractor
 from llm_assets.llm.models import Limits, RetryConfig
 from llm_assets.orchestration.resource import OpenAIResource
 from llm_assets.orchestration.schedule import DailyRhythm
@@ -236,6 +236,15 @@ class ExtractorFields(dg.Model, dg.Resolvable):
     max_output_tokens: Annotated[
         int | None, Field(ge=1), described("The most tokens of an answer.", [800])
     ] = DEFAULT_MAX_OUTPUT_TOKENS
+    chain: Annotated[
+        list[str | dict[str, Any]] | None,
+        described("The models for this extractor alone, instead of the resource's chat.", [["gpt-6-luna"]]),
+    ] = None
+    repairs: Annotated[
+        int,
+        Field(ge=0, le=MOST_REPAIRS),
+        described("How often a model is asked again with what was wrong with its answer.", [1]),
+    ] = DEFAULT_REPAIRS
 
     def extractor(self, folder: Path) -> Extractor:
         """The extractor; a prompt file is read from `folder`. Raises ConfigurationError."""
@@ -244,6 +253,8 @@ class ExtractorFields(dg.Model, dg.Resolvable):
             output_model=_imported_model(self.output_model),
             prompt=_prompt(self.prompt, folder),
             max_output_tokens=self.max_output_tokens,
+            chain=self.chain,
+            repairs=self.repairs,
         )
 
 
