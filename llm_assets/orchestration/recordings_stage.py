@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
@@ -22,13 +23,14 @@ from llm_assets.orchestration.stage_result import StageResult
 from llm_assets.recordings.changes import fingerprint_of
 from llm_assets.recordings.find import FoundDay, list_days
 from llm_assets.recordings.place import FoundRecording
-from llm_assets.recordings.read import read_recording
 from llm_assets.recordings.settle import seconds_to_settle
 from llm_assets.recordings.source import RecordingSource
+from llm_assets.recordings.workers import Preparers
 from llm_assets.records import Recording
 from llm_assets.warehouse.tables import RECORDINGS
 
-READERS = 4
+# Most of them wait for a place to answer; decoding is bounded by the worker processes.
+READERS = 16
 # For a recording that will count as finished so soon, a run waits rather than leave it to the next.
 PATIENCE_SECONDS = 15.0
 NAMES_SHOWN = 10
@@ -90,6 +92,7 @@ async def _read_all(
 ) -> list[_Read]:
     """In the order in which they were found; those that have to settle are read last."""
     reporter = ProgressReporter("recordings", len(found), context.log.info)
+    preparers = Preparers()
 
     async def read(number: int) -> tuple[int, _Read]:
         day, each = found[number]
@@ -97,15 +100,16 @@ async def _read_all(
         if 0 < wait_seconds <= PATIENCE_SECONDS:
             await asyncio.sleep(wait_seconds)
         try:
-            return number, _Read(day, each, await asyncio.to_thread(read_recording, source, each, day))
+            return number, _Read(day, each, await preparers.read(source, each, day))
         except RecordingUnsettled as unsettled:
             return number, _Read(day, each, None, str(unsettled))
 
     numbers = sorted(range(len(found)), key=lambda number: seconds_to_settle(source, found[number][1]))
     done: dict[int, _Read] = {}
-    async for number, result in stream(read, numbers, concurrency=READERS):
-        done[number] = result
-        reporter.advance()
+    async with preparers, aclosing(stream(read, numbers, concurrency=READERS)) as results:
+        async for number, result in results:
+            done[number] = result
+            reporter.advance()
     return [done[number] for number in range(len(found))]
 
 

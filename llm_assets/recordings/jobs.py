@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from pathlib import Path
 
 from llm_assets.recordings.limits import ChunkLimits, Listening
-from llm_assets.recordings.place import FoundRecording
-from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import AudioChunk, Recording
 
 
@@ -16,33 +14,31 @@ from llm_assets.records import AudioChunk, Recording
 class ReadJob:
     """A recording's row: first what is known before anything is decoded, then all of it."""
 
-    source: RecordingSource
-    found: FoundRecording
-    partition_date: date
+    file: Path
+    row: Recording
+    minimum_seconds: float
 
     def run(self) -> Iterator[Recording]:
-        from llm_assets.recordings.read import read_recording
+        from llm_assets.recordings.read import rows_of
 
-        yield read_recording(self.source, self.found, self.partition_date)
+        yield from rows_of(self.file, self.row, self.minimum_seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class PrepareJob:
     """A recording's chunks."""
 
-    source: RecordingSource
+    file: Path
     recording: Recording
     limits: ChunkLimits
+    listening: Listening
 
     def run(self) -> Iterator[AudioChunk]:
         from llm_assets.recordings.prepare import prepare_chunks
-        from llm_assets.recordings.read import load_audio
+        from llm_assets.recordings.read import opened
 
-        listening = Listening(
-            channels=self.source.channels, longest_silence_seconds=self.source.longest_silence_seconds
-        )
-        audio = load_audio(self.source, self.recording)
-        yield from prepare_chunks(audio, self.recording, self.limits, listening)
+        with opened(self.file, self.recording) as audio:
+            yield from prepare_chunks(audio, self.recording, self.limits, self.listening)
 
 
 @dataclass(frozen=True, slots=True)

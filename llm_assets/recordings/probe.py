@@ -14,7 +14,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from llm_assets.errors import RecordingUnreadable
-from llm_assets.recordings.container import decoded, open_audio, packets
+from llm_assets.recordings.container import Audio, decoded, open_audio, packets
 
 _AGREES_WITHIN_SECONDS = 0.25
 _MICROSECONDS = 1_000_000
@@ -31,7 +31,7 @@ class AudioFacts:
     duration_seconds: float
 
 
-def probe(audio: bytes, file_name: str) -> AudioFacts:
+def probe(audio: Audio, file_name: str) -> AudioFacts:
     """The facts of the first audio track.
 
     Raises:

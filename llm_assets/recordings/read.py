@@ -7,15 +7,18 @@ recording whose bytes cannot be had, the id is made from its path, since there i
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
+from io import BufferedReader
 from pathlib import Path
 
 from llm_assets.errors import RecordingUnreadable
 from llm_assets.recordings.any_place import open_place
 from llm_assets.recordings.place import FoundRecording
 from llm_assets.recordings.probe import probe
-from llm_assets.recordings.row import ID_DIGITS, listed_row
+from llm_assets.recordings.row import ID_DIGITS, listed_row, require_printable
 from llm_assets.recordings.settle import fetched
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import Recording, RowStatus
@@ -24,21 +27,46 @@ from llm_assets.records import Recording, RowStatus
 def read_recording(source: RecordingSource, found: FoundRecording, partition_date: date) -> Recording:
     """The row of one recording; its status is `ok`, `too_short` or `unreadable`, its error the reason.
 
-    Runs in a worker process as well: everything that goes in and comes out pickles.
-
     Raises:
         RecordingUnsettled: it is still being written.
         MissingExtra, RecordingsUnavailable: the root itself cannot be used.
     """
     row = listed_row(found, partition_date)
     try:
-        if row.path != found.path:
-            raise RecordingUnreadable("its name is not valid UTF-8; rename it")
+        require_printable(found)
         with fetched(source, found) as file:
-            audio = content_of(file)
+            *_, row = rows_of(file, row, source.minimum_seconds)
     except RecordingUnreadable as error:
         return _unreadable(row, str(error))
-    return _probed(row, audio, source.minimum_seconds)
+    return row
+
+
+def rows_of(file: Path, row: Recording, minimum_seconds: float) -> Iterator[Recording]:
+    """What is known of a recording before anything is decoded, then all of it.
+
+    Raises:
+        RecordingUnreadable: the file cannot be read.
+    """
+    with _open(file) as audio:
+        sha256 = hashlib.file_digest(audio, "sha256").hexdigest()
+        row = replace(row, size_bytes=audio.tell(), sha256=sha256, recording_id=sha256[:ID_DIGITS])
+        yield row
+        yield _probed(row, audio, minimum_seconds)
+
+
+@contextmanager
+def opened(file: Path, recording: Recording) -> Generator[BufferedReader]:
+    """The file that `recording` is the row of.
+
+    Raises:
+        RecordingUnreadable: it cannot be read, or its content is no longer the same.
+    """
+    with _open(file) as audio:
+        if hashlib.file_digest(audio, "sha256").hexdigest() != recording.sha256:
+            reason = "changed since it was read; materialize the recordings of this day again"
+            raise RecordingUnreadable(reason)
+        audio.seek(0)
+        yield audio
 
 
 def load_audio(source: RecordingSource, recording: Recording) -> bytes:
@@ -48,24 +76,22 @@ def load_audio(source: RecordingSource, recording: Recording) -> bytes:
         RecordingUnreadable: they are gone, or no longer the same.
         MissingExtra, RecordingsUnavailable: the root itself cannot be used.
     """
-    with open_place(source).fetched(recording.path) as file:
-        audio = content_of(file)
-    if _sha256(audio) != recording.sha256:
-        raise RecordingUnreadable("changed since it was read; materialize the recordings of this day again")
-    return audio
+    with open_place(source).fetched(recording.path) as file, opened(file, recording) as audio:
+        return audio.read()
 
 
-def content_of(file: Path) -> bytes:
-    """Raises RecordingUnreadable."""
+@contextmanager
+def _open(file: Path) -> Generator[BufferedReader]:
     try:
-        return file.read_bytes()
+        with file.open("rb") as audio:
+            yield audio
+    except FileNotFoundError as error:
+        raise RecordingUnreadable("vanished between listing and reading") from error
     except OSError as error:
         raise RecordingUnreadable(f"cannot be read: {error.strerror or error}") from error
 
 
-def _probed(row: Recording, audio: bytes, minimum_seconds: float) -> Recording:
-    sha256 = _sha256(audio)
-    row = replace(row, size_bytes=len(audio), sha256=sha256, recording_id=sha256[:ID_DIGITS])
+def _probed(row: Recording, audio: BufferedReader, minimum_seconds: float) -> Recording:
     try:
         facts = probe(audio, row.file_name)
     except RecordingUnreadable as error:
@@ -88,7 +114,3 @@ def _probed(row: Recording, audio: bytes, minimum_seconds: float) -> Recording:
 
 def _unreadable(row: Recording, reason: str) -> Recording:
     return replace(row, status=RowStatus.UNREADABLE, error=reason)
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

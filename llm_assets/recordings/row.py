@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import date
 
+from llm_assets.errors import RecordingUnreadable
 from llm_assets.recordings.place import FoundRecording
 from llm_assets.records import Recording
 
@@ -22,6 +23,12 @@ def listed_row(found: FoundRecording, partition_date: date) -> Recording:
         size_bytes=found.size_bytes,
         sha256="",
     )
+
+
+def require_printable(found: FoundRecording) -> None:
+    """Raises RecordingUnreadable: a row could not say which recording it is of."""
+    if _printable(found.path) != found.path:
+        raise RecordingUnreadable("its name is not valid UTF-8; rename it")
 
 
 def _printable(name: str) -> str:

@@ -44,7 +44,7 @@ def fetched(source: RecordingSource, found: FoundRecording) -> Generator[Path]:
             return
         before = _facts(file)
         _require_age(source, found)
-        if before.st_size != found.size_bytes or _is_another_time(place, found, before):
+        if _is_another(place, found, before):
             raise RecordingUnsettled("it has changed since it was listed")
         yield file
         after = _facts(file)
@@ -64,8 +64,11 @@ def _require_age(source: RecordingSource, found: FoundRecording) -> None:
         raise RecordingUnsettled(f"it was modified less than {source.settle_seconds:g} s ago")
 
 
-def _is_another_time(place: object, found: FoundRecording, facts: os.stat_result) -> bool:
-    """Only where the file is the recording itself and no copy of it."""
+def _is_another(place: object, found: FoundRecording, facts: os.stat_result) -> bool:
+    """Than was listed. The time of a copy is its own; a listing without a time saw no more than a name."""
     if not isinstance(place, LocalPlace):
+        return facts.st_size != found.size_bytes
+    if found.modified_at is None:
         return False
-    return datetime.fromtimestamp(facts.st_mtime, UTC) != found.modified_at
+    when = datetime.fromtimestamp(facts.st_mtime, UTC)
+    return (facts.st_size, when) != (found.size_bytes, found.modified_at)

@@ -15,10 +15,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from llm_assets.errors import ConfigurationError, RecordingUnreadable
+from llm_assets.recordings.fetch import AHEAD, Fetcher
 from llm_assets.recordings.jobs import HalveJob, PrepareJob, ReadJob
-from llm_assets.recordings.limits import ChunkLimits
+from llm_assets.recordings.limits import ChunkLimits, Listening
 from llm_assets.recordings.place import FoundRecording
-from llm_assets.recordings.row import listed_row
+from llm_assets.recordings.row import listed_row, require_printable
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.recordings.worker_messages import Job
 from llm_assets.recordings.worker_pool import TimedOut, WorkerDied, WorkerPool
@@ -58,6 +59,7 @@ class Preparers:
                 raise ConfigurationError(f"Preparers.{name} is {value}; it must be above 0")
         self._timeout_seconds = timeout_seconds
         self._pool = WorkerPool(processes, memory_bytes)
+        self._fetcher = Fetcher(processes + AHEAD)
         # Of its own: who asks for halves may hold, by the chunks it has yet to take, all of the others.
         self._halving = WorkerPool(1, memory_bytes)
 
@@ -72,24 +74,26 @@ class Preparers:
     ) -> None:
         await self._pool.close()
         await self._halving.close()
+        self._fetcher.close()
 
     async def read(self, source: RecordingSource, found: FoundRecording, partition_date: date) -> Recording:
         """The row of one recording, see `read_recording`.
 
         Raises:
+            RecordingUnsettled: it is still being written.
             MissingExtra, RecordingsUnavailable: the root itself cannot be used.
             WorkersUnavailable: no process can be started.
         """
-        row: Recording | None = None
+        row = listed_row(found, partition_date)
         timeout_seconds = self._timeout_seconds + found.size_bytes / _SLOWEST_BYTES_PER_SECOND
         try:
-            job = ReadJob(source, found, partition_date)
-            async for known in steadily(self._pool, job, timeout_seconds):
-                row = known
+            require_printable(found)
+            async with self._fetcher.finished(source, found) as file:
+                job = ReadJob(file, row, source.minimum_seconds)
+                async for known in steadily(self._pool, job, timeout_seconds):
+                    row = known
         except RecordingUnreadable as error:
-            row = row or listed_row(found, partition_date)
             return replace(row, status=RowStatus.UNREADABLE, error=str(error))
-        assert row is not None
         return row
 
     async def chunks(
@@ -111,10 +115,14 @@ class Preparers:
             + seconds / _SLOWEST_SPEED
             + recording.size_bytes / _SLOWEST_BYTES_PER_SECOND
         )
-        results = steadily(self._pool, PrepareJob(source, recording, limits), timeout_seconds)
-        async with aclosing(results):
-            async for chunk in results:
-                yield chunk
+        listening = Listening(
+            channels=source.channels, longest_silence_seconds=source.longest_silence_seconds
+        )
+        async with self._fetcher.file(source, recording.path) as file:
+            job = PrepareJob(file, recording, limits, listening)
+            async with aclosing(steadily(self._pool, job, timeout_seconds)) as results:
+                async for chunk in results:
+                    yield chunk
 
     async def halved(self, chunk: AudioChunk) -> tuple[AudioChunk, AudioChunk]:
         """The chunk as two, cut at the quietest place near its middle.
