@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 from llm_assets.errors import ConfigurationError
 from llm_assets.insights.call_insights import CallInsights
 from llm_assets.insights.schema import OutputForm, output_form
-from llm_assets.llm.models import CACHED, ClientConfig, ModelConfig
+from llm_assets.llm.models import ClientConfig, ModelConfig
 from llm_assets.llm.requests import Message, OutputSchema
 from llm_assets.records import Segment, Transcript
 
@@ -140,7 +140,7 @@ def _entries(name: str, chain: Sequence[Any]) -> tuple[ModelConfig | str, ...]:
     except ValidationError as error:
         problems = "; ".join(problem["msg"] for problem in error.errors(include_input=False))
         raise ConfigurationError(f"the chain of the extractor {name!r} cannot work: {problems}") from None
-    if all(entry == CACHED for entry in entries):
+    if not entries:
         raise ConfigurationError(f"the chain of the extractor {name!r} names no model: give it at least one")
     return entries
 
