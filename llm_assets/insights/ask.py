@@ -92,7 +92,7 @@ async def _ask_one_model(
             return Verdict(RowStatus.FAILED, error=error), outcomes
         if outcome.answer is None or not invalid or len(outcomes) > extractor.repairs:
             return verdict, outcomes
-        messages = question.messages + _complaint(outcome.answer, verdict.error or "")
+        messages = question.messages + _complaint(outcome.answer, verdict.error or "", len(outcomes))
 
 
 def _request(
@@ -129,15 +129,20 @@ def _can_be_mended(outcome: Outcome) -> bool:
     return outcome.error is not None and is_mendable(outcome.error)
 
 
-def _complaint(answer: Answer, problem: str) -> tuple[Message, ...]:
-    """Only the last answer is shown: with all of them the model would read its old mistakes again."""
+def _complaint(answer: Answer, problem: str, repair: int) -> tuple[Message, ...]:
+    """Only the last answer is shown: with all of them the model would read its old mistakes again.
+
+    The number of the repair is told, so that a mistake that is made twice is not the same question twice:
+    the journal would give the same mistake a third time.
+    """
     if answer.finish_reason == "length":
-        return (Message("user", f"Before, {cut_off(answer)}. Answer again, complete and much shorter."),)
+        asked = f"Before, {cut_off(answer)}. Answer again, complete and much shorter. (Correction {repair}.)"
+        return (Message("user", asked),)
     return (
         Message("assistant", answer.text),
         Message(
             "user",
             f"That answer is not valid:\n{problem}\n\n"
-            "Answer again with the whole JSON object, corrected, and nothing else.",
+            f"Answer again with the whole JSON object, corrected, and nothing else. (Correction {repair}.)",
         ),
     )

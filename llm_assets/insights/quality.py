@@ -1,4 +1,4 @@
-"""How good a model's answers are, and how much of a partition came from a fallback. Pure numbers.
+"""How good a model's answers are: valid, repaired, refused, invalid. Pure numbers.
 
 The tables tell the same. A row of `llm_calls` is one answer: `status` is `answered` when it was valid,
 `invalid_output` or `refused` when it was of no use, `failed` when none came; `fallback_reason` says why an
@@ -10,14 +10,11 @@ earlier model did not answer. An answer was repaired where the same recording, a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from llm_assets.insights.ask import is_repair
 from llm_assets.llm.requests import Outcome, OutcomeStatus
-
-MOST_FROM_FALLBACK = 0.1
-"""The share of a partition that may come from a fallback before somebody should look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,29 +44,3 @@ def quality_by_model(outcomes: Iterable[Outcome]) -> dict[str, AnswerQuality]:
         count["invalid_output"] += outcome.status is OutcomeStatus.INVALID_OUTPUT
         count["fallbacks"] += outcome.fallback_reason is not None
     return {name: AnswerQuality(**count) for name, count in counts.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class FallbackShare:
-    """How many rows a model answered, how many of them a fallback did, and why."""
-
-    answered: int
-    by_reason: Mapping[str, int] = field(default_factory=dict[str, int])
-
-    @property
-    def from_fallback(self) -> int:
-        return sum(self.by_reason.values())
-
-    @property
-    def share(self) -> float:
-        """From 0 to 1; 0 where no row was answered."""
-        return self.from_fallback / self.answered if self.answered else 0.0
-
-    def is_too_much(self, most: float = MOST_FROM_FALLBACK) -> bool:
-        return self.share > most
-
-
-def fallback_share(rows: Iterable[tuple[str | None, str | None]]) -> FallbackShare:
-    """Of the rows of a partition, each as its `model` and `fallback_reason`. No model, no answer."""
-    reasons = [reason for model, reason in rows if model is not None]
-    return FallbackShare(len(reasons), dict(Counter(reason for reason in reasons if reason is not None)))

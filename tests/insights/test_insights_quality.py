@@ -9,13 +9,12 @@ from typing import Any
 
 import duckdb
 import pandas as pd
-import pytest
 from prepared_model import PreparedModel, Reply, answered
 from pydantic import BaseModel
 
 from llm_assets.insights.extract import extract
 from llm_assets.insights.prompts import Extractor
-from llm_assets.insights.quality import AnswerQuality, fallback_share, quality_by_model
+from llm_assets.insights.quality import AnswerQuality, quality_by_model
 from llm_assets.llm.requests import ChatRequest, Outcome
 from llm_assets.orchestration.metadata import call_metadata
 from llm_assets.orchestration.rows import insight_row
@@ -100,20 +99,3 @@ async def test_the_tables_tell_the_same() -> None:
         connection.register("calls", calls)
         found = connection.execute(sql).fetchall()
     assert found == [("strong", 8, 2, 1, 1, 5, 0), ("weak", 4, 1, 0, 1, 2, 4)]
-
-
-async def test_the_share_of_a_fallback() -> None:
-    """Rows that no model was asked about do not count; past a tenth it is too much."""
-    rows = [(row["model"], row["fallback_reason"]) for row, _ in await extracted()]
-    share = fallback_share([*rows, (None, None)])
-    assert (share.answered, share.from_fallback) == (5, 3)
-    assert share.by_reason == {"invalid_output": 2, "refused": 1}
-    assert share.is_too_much()
-
-
-@pytest.mark.parametrize(("fallbacks", "expected"), [(0, False), (1, False), (2, True)])
-def test_a_tenth_is_not_too_much_yet(fallbacks: int, expected: bool) -> None:
-    """The limit itself passes; without any answer there is nothing to tell."""
-    rows: list[tuple[str | None, str | None]] = [("m", None)] * (10 - fallbacks)
-    assert fallback_share([*rows, *[("m", "budget")] * fallbacks]).is_too_much() is expected
-    assert not fallback_share([]).is_too_much()

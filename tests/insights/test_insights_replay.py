@@ -1,0 +1,61 @@
+"""Repairs, fallbacks and parts are in the journal like everything else: a second run asks nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_assets.emulator import Emulator, EmulatorConfig, Faults
+from llm_assets.insights.extract import extract, first_request
+from llm_assets.insights.prompts import call_insights_extractor
+from llm_assets.llm.client import LLMClient
+from llm_assets.llm.models import ClientConfig
+from llm_assets.records import RowStatus, Segment, Transcript
+
+EXTRACTOR = call_insights_extractor()
+CHAIN = ["gpt-6.1-sol", "gpt-6-luna"]
+
+
+def call(lines: int) -> Transcript:
+    said = ["How can I help you?", "I want a refund, the phone is broken.", "We will pay you back today."]
+    segments = tuple(
+        Segment(segment_index=at, start_seconds=at, end_seconds=at + 1, text=said[at % 3])
+        for at in range(lines)
+    )
+    return Transcript(recording_id="r", status=RowStatus.OK, segments=segments)
+
+
+@pytest.mark.parametrize(
+    ("fault", "lines", "window", "reason", "calls"),
+    [
+        ({"invalid_output": 1.0}, 3, None, "invalid_output", 4),
+        ({"refusal": 1.0}, 3, None, "refused", 2),
+        ({}, 180, 4_000, None, 3),
+    ],
+    ids=["invalid", "refused", "parts"],
+)
+async def test_a_second_run_asks_nothing(
+    tmp_path: Path, fault: dict[str, float], lines: int, window: int | None, reason: str | None, calls: int
+) -> None:
+    """The same row comes out, from the journal alone, and what was to be asked is known beforehand."""
+    faults = {CHAIN[0]: Faults(**fault)}
+    chain: list[Any] = [{"model": name} | ({"context_window": window} if window else {}) for name in CHAIN]
+    async with Emulator(EmulatorConfig(faults_by_model=faults)) as emulator:
+        config = ClientConfig.model_validate(
+            {"chat": chain, "base_url": emulator.base_url, "state": str(tmp_path / "state.sqlite")}
+        )
+        rows = []
+        for _ in range(2):
+            async with LLMClient(config) as client:
+                insight, outcomes = await extract(call(lines), EXTRACTOR, client.call, CHAIN)
+            rows.append(insight)
+            assert insight.status is RowStatus.OK
+            assert len(outcomes) >= calls
+        assert emulator.audit.served == len(outcomes)
+    first, second = rows
+    assert (first.from_journal, second.from_journal) == (False, True)
+    assert (first.output, first.model, first.cost_usd) == (second.output, second.model, second.cost_usd)
+    assert first.fallback_reason == second.fallback_reason == reason
+    assert first_request(call(lines), EXTRACTOR) is not None
