@@ -16,6 +16,10 @@ from typing import Any
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzzed", type=int, default=120, help="how many damaged recordings are tried")
+
+
 def is_this_machine(address: Any) -> bool:
     """Unix sockets, loopback addresses and the name localhost."""
     if not isinstance(address, tuple):

@@ -9,10 +9,11 @@ from __future__ import annotations
 import io
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import av
 from av import stream as streams
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
@@ -30,6 +31,9 @@ _CONTAINERS = (
     "aac,ac3,aiff,amr,amrnb,amrwb,asf,au,avi,caf,flac,flv,gsm,matroska,webm,"
     "mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,ogg,w64,wav"
 )
+
+# Apple's and MPEG's tags for what needs a key.
+_ENCRYPTED = ("drms", "enca")
 
 
 @contextmanager
@@ -59,12 +63,21 @@ def _track(container: InputContainer) -> AudioStream:
     tracks = container.streams.audio
     if not tracks:
         raise RecordingUnreadable("no audio track")
-    track = next((each for each in tracks if each.disposition & Disposition.default), tracks[0])
+    decodable = [each for each in tracks if _is_open(each)]
+    if not decodable:
+        raise RecordingUnreadable("its audio is encrypted (DRM), or of a codec that nothing here decodes")
+    track = next((each for each in decodable if each.disposition & Disposition.default), decodable[0])
     if discard := getattr(streams, "Discard", None):  # not in older versions
         for each in container.streams:
             if each is not track:
                 each.discard = discard.all  # a film's pictures are passed over
     return track
+
+
+def _is_open(track: AudioStream) -> bool:
+    # Without a decoder there is no context, which the type does not tell.
+    context = cast("AudioCodecContext | None", track.codec_context)
+    return context is not None and context.codec_tag not in _ENCRYPTED
 
 
 def packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
@@ -84,3 +97,8 @@ def decoded(packet: Packet[AudioStream]) -> list[AudioFrame]:
         return packet.decode()
     except FFmpegError:
         return []
+
+
+def is_encrypted(packet: Packet[AudioStream]) -> bool:
+    told = getattr(packet, "has_sidedata", None)  # not in older versions
+    return told is not None and bool(told("encryption_info"))

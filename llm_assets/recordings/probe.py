@@ -14,9 +14,11 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from llm_assets.errors import RecordingUnreadable
-from llm_assets.recordings.container import Audio, decoded, open_audio, packets
+from llm_assets.recordings.container import Audio, decoded, is_encrypted, open_audio, packets
 
 _AGREES_WITHIN_SECONDS = 0.25
+# What libav tells of these it has guessed from their bit rate.
+_WITHOUT_DURATION = frozenset({"aac", "ac3", "amr", "amrnb", "amrwb", "gsm"})
 _MICROSECONDS = 1_000_000
 
 
@@ -44,7 +46,7 @@ def probe(audio: Audio, file_name: str) -> AudioFacts:
             codec=stream.codec_context.codec.canonical_name,
             channels=stream.codec_context.channels,
             sample_rate=stream.codec_context.sample_rate,
-            duration_seconds=_trusted(container.duration, measured_seconds),
+            duration_seconds=_trusted(container, measured_seconds),
         )
 
 
@@ -60,16 +62,21 @@ def _measured(container: InputContainer, stream: AudioStream) -> float:
 
     Not from the first time stamp to the last: they start again where recordings were joined.
     """
-    ticks, decodes = 0, False
+    ticks, decodes, encrypted = 0, False, False
     for packet in packets(container, stream):
+        encrypted = encrypted or is_encrypted(packet)
         decodes = decodes or any(frame.samples for frame in decoded(packet))
         ticks += packet.duration or 0
+    if encrypted:  # which may happen to decode, as noise
+        raise RecordingUnreadable("its audio is encrypted (DRM)")
     if not decodes or stream.time_base is None:
         raise RecordingUnreadable("no sound in it can be decoded")
     return float(ticks * stream.time_base)
 
 
-def _trusted(claimed_microseconds: int | None, measured_seconds: float) -> float:
-    claimed_seconds = (claimed_microseconds or 0) / _MICROSECONDS
+def _trusted(container: InputContainer, measured_seconds: float) -> float:
+    if container.format.name in _WITHOUT_DURATION:
+        return measured_seconds
+    claimed_seconds = (container.duration or 0) / _MICROSECONDS
     agrees = abs(claimed_seconds - measured_seconds) <= _AGREES_WITHIN_SECONDS
     return claimed_seconds if agrees else measured_seconds

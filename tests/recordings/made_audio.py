@@ -18,6 +18,20 @@ M4A = Encoding("m4a", "ipod", "aac", bit_rate=32_000)
 WEBM = Encoding("webm", "webm", "libopus", bit_rate=24_000)
 ENCODINGS = {"ogg": OPUS, "flac": FLAC, "mp3": MP3, "wav": WAV, "m4a": M4A, "webm": WEBM, "opus": OPUS}
 
+# With the sample rate that each of them takes.
+OTHERS = {
+    "aac": (Encoding("aac", "adts", "aac", bit_rate=32_000), 16_000),
+    "amr": (Encoding("amr", "amr", "libopencore_amrnb", bit_rate=12_200), 8_000),
+    "wma": (Encoding("wma", "asf", "wmav2", bit_rate=32_000), 16_000),
+    "mkv": (Encoding("mkv", "matroska", "libopus", bit_rate=24_000), 16_000),
+    "mov": (Encoding("mov", "mov", "aac", bit_rate=32_000), 16_000),
+    "mp4": (Encoding("mp4", "mp4", "aac", bit_rate=32_000), 16_000),
+    "avi": (Encoding("avi", "avi", "libmp3lame", bit_rate=32_000), 16_000),
+    "3gp": (Encoding("3gp", "3gp", "libopencore_amrnb", bit_rate=12_200), 8_000),
+    "aiff": (Encoding("aiff", "aiff", "pcm_s16be"), 16_000),
+    "caf": (Encoding("caf", "caf", "alac"), 16_000),
+}
+
 
 def sound(seconds: float, rate: int = RATE, seed: int = 1) -> Samples:
     """A hum whose loudness wavers like syllables do, never silent."""

@@ -13,11 +13,14 @@ from pathlib import Path
 
 import av
 import pytest
-from made_audio import ENCODINGS, FLAC, M4A, OPUS, WAV, encoded, put, sound
+from av.stream import Disposition
+from made_audio import ENCODINGS, FLAC, M4A, MP3, OPUS, OTHERS, RATE, WAV, encoded, put, sound
 
 from llm_assets.errors import RecordingUnreadable
+from llm_assets.recordings.encode import Encoding
 from llm_assets.recordings.find import FoundRecording, find_recordings
-from llm_assets.recordings.read import load_audio, read_recording
+from llm_assets.recordings.read import load_audio, read_recording, rows_of
+from llm_assets.recordings.row import listed_row
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import Recording, RowStatus
 
@@ -41,6 +44,10 @@ def picture_track() -> bytes:
             container.mux(stream.encode(av.VideoFrame(32, 32, "yuv420p")))
         container.mux(stream.encode(None))
     return file.getvalue()
+
+
+def content_of(root: Path, row: Recording) -> bytes:
+    return load_audio(RecordingSource(root=str(root)), row)
 
 
 @pytest.mark.parametrize("extension", sorted(ENCODINGS))
@@ -196,9 +203,80 @@ def test_the_audio_of_a_row_is_the_audio_it_is_about(tmp_path: Path) -> None:
     """The bytes come back as they were; when they changed meanwhile, that is said."""
     content = encoded(sound(6), OPUS)
     row = read(tmp_path, content)
-    assert load_audio(RecordingSource(root=str(tmp_path)), row) == content
+    assert content_of(tmp_path, row) == content
     with pytest.raises(RecordingUnreadable, match="changed since"):
-        load_audio(RecordingSource(root=str(tmp_path)), replace(row, sha256="0" * 64))
+        content_of(tmp_path, replace(row, sha256="0" * 64))
     (tmp_path / row.path).unlink()
     with pytest.raises(RecordingUnreadable, match="vanished"):
-        load_audio(RecordingSource(root=str(tmp_path)), row)
+        content_of(tmp_path, row)
+
+
+def test_the_hash_is_known_before_anything_is_decoded(tmp_path: Path) -> None:
+    """Where decoding does not come to an end, the row still has the id of its content."""
+    content = encoded(sound(6), OPUS)
+    file = put(tmp_path, "2026-03-02/a.ogg", content)
+    listed = listed_row(FoundRecording("2026-03-02/a.ogg", "a.ogg", 1, None), DAY)
+    first, last = rows_of(file, listed, 5)
+    assert first.sha256 == last.sha256 == hashlib.sha256(content).hexdigest()
+    assert (first.format, last.format) == (None, "ogg")
+
+
+def tracks(*names: str, encryption: str = "") -> bytes:
+    """A Matroska file with a hum in each track, the one called `default` marked so; or an encrypted MP4."""
+    file = io.BytesIO()
+    options = {"encryption_scheme": encryption, "encryption_key": "0" * 32, "encryption_kid": "1" * 32}
+    with av.open(
+        file,
+        "w",
+        format="mp4" if encryption else "matroska",
+        container_options=options if encryption else {},
+    ) as container:
+        streams = [container.add_stream("aac", rate=RATE) for _ in names]
+        for name, stream in zip(names, streams, strict=True):
+            stream.layout = "mono"
+            stream.disposition = Disposition.default if name == "default" else Disposition(0)
+        for number, stream in enumerate(streams):
+            samples = sound(2 * number + 6)
+            frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+            frame.sample_rate = RATE
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("names", "seconds"), [(("a", "default"), 8), (("default", "b"), 6), (("a", "b"), 6)], ids=str
+)
+def test_of_several_tracks_the_one_a_player_plays(
+    tmp_path: Path, names: tuple[str, ...], seconds: float
+) -> None:
+    """The track marked as default, else the first."""
+    row = read(tmp_path, tracks(*names), "film.mkv")
+    assert row.duration_seconds == pytest.approx(seconds, abs=0.2)
+
+
+def test_what_is_encrypted_says_so(tmp_path: Path) -> None:
+    """A recording that is protected against copying is told from a damaged one."""
+    row = read(tmp_path, tracks("a", encryption="cenc-aes-ctr"), "book.m4a")
+    assert row.status is RowStatus.UNREADABLE
+    assert "encrypted" in (row.error or "")
+
+
+@pytest.mark.parametrize("extension", sorted(OTHERS))
+def test_what_phones_and_cameras_make(tmp_path: Path, extension: str) -> None:
+    """Formats beyond those that providers take are found and probed, also the sound of films."""
+    row = read(tmp_path, encoded(sound(6, OTHERS[extension][1]), *OTHERS[extension]), f"a.{extension}")
+    assert (row.status, row.error) == (RowStatus.OK, None)
+    assert row.duration_seconds == pytest.approx(6, abs=0.2)
+
+
+def test_a_stream_without_a_duration_is_measured(tmp_path: Path) -> None:
+    """A browser writes WebM as it records, with no duration in it; an MP3 may have no index."""
+    live = Encoding("webm", "webm", "libopus", bit_rate=24_000)
+    whole = encoded(sound(12.3), live)
+    cut = whole.replace(b"\x44\x89\x88", b"\xec\x81\x00", 1)  # the duration becomes a void element
+    row = read(tmp_path, cut, "live.webm")
+    assert row.duration_seconds == pytest.approx(12.3, abs=0.1)
+    mp3 = encoded(sound(12.3), MP3)
+    row = read(tmp_path / "2", mp3[mp3.index(b"Info") + 400 :], "no-index.mp3")
+    assert row.duration_seconds == pytest.approx(12.3, abs=0.3)
