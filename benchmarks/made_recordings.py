@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from llm_assets.recordings.encode import Encoder, Encoding, Samples
 
 _RATE = 16_000
 _MP3 = Encoding("mp3", "mp3", "libmp3lame", bit_rate=32_000)
+_WRITTEN_AT = 1_772_409_600  # in the morning of 2026-03-02
 _BLOCK_SECONDS = 400  # no multiple of a chunk's length, so that no two chunks sound the same
 
 
@@ -18,7 +20,7 @@ def write_talk(path: Path, seconds: int, seed: int = 1) -> None:
     """One recording. From 400 s on the same talk is repeated, which MP3 allows."""
     block = _encoded(min(seconds, _BLOCK_SECONDS), seed)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(block * max(1, round(seconds / _BLOCK_SECONDS)))
+    _write(path, block * max(1, round(seconds / _BLOCK_SECONDS)))
 
 
 def write_many(folder: Path, count: int, seconds: int) -> None:
@@ -26,7 +28,13 @@ def write_many(folder: Path, count: int, seconds: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     talk = _encoded(seconds, seed=2)
     for number in range(count):
-        (folder / f"{number:06}.mp3").write_bytes(_comment(f"{folder.name} {seconds} {number}") + talk)
+        _write(folder / f"{number:06}.mp3", _comment(f"{folder.name} {seconds} {number}") + talk)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """As old as recordings usually are: one that is quite new might still be written to."""
+    path.write_bytes(content)
+    os.utime(path, (_WRITTEN_AT, _WRITTEN_AT))
 
 
 def _comment(text: str) -> bytes:
