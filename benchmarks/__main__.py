@@ -173,6 +173,11 @@ class Session:
 
         self._whole("one_hour", lambda: _run(one_hour.measure(quick=self.quick, turns=turns, tell=tell)))
 
+    def preparing(self) -> None:
+        from benchmarks import preparing
+
+        self._whole("preparing", partial(preparing.measure, quick=self.quick))
+
     def many_recordings(self) -> None:
         from benchmarks import many_recordings
 
@@ -271,6 +276,7 @@ def main(context: click.Context, quick: bool, jobs: int) -> None:
         session.kills()
         session.budget()
         session.memory()
+        session.preparing()
         session.one_hour(None)
         session.many_recordings()
         session.overhead(list(CONTENDERS), None)
@@ -310,6 +316,13 @@ def overhead_command(contenders: list[str], repeats: int | None, quick: bool) ->
 def memory_command(quick: bool) -> None:
     """The largest size of the process over 100,000 calls."""
     _measure(quick, Session.memory)
+
+
+@main.command("preparing")
+@_quick
+def preparing_command(quick: bool) -> None:
+    """CPU of preparing an hour of MP3 beside ffmpeg's, and memory for ten hours. Needs ffmpeg; Linux only."""
+    _measure(quick, Session.preparing)
 
 
 @main.command("one_hour")

@@ -228,6 +228,7 @@ _TABLES = {
     "memory": _memory_table,
     "kills": lambda results: _figures_table(results.get("kills", {})),
     "budget": _budget_table,
+    "preparing": lambda results: _figures_table(results.get("preparing", {})),
     "one_hour": lambda results: _figures_table(results.get("one_hour", {})),
     "many_recordings": lambda results: _figures_table(results.get("many_recordings", {})),
     "machine": _machine_table,

@@ -14,6 +14,7 @@ _BOUND = ("requests_bound", "tokens_bound")
 _CPU_RATIO = 1.6
 _TIMES_AS_FAST = 6.0
 _SLOW_ONE = "openai_semaphore"
+_PREPARING_RATIO, _PREPARING_PEAK_MB = 1.3, 300
 _PEAK_RSS_MB = 250.0
 _HOUR_RATIO = 1.15
 _PEAK_OF_ALL_MB = 400.0
@@ -45,6 +46,7 @@ def verdicts(results: dict[str, Any]) -> list[Verdict]:
         *_memory(results.get("memory", {})),
         *_kills(results.get("kills", {})),
         *_budget(results.get("budget", {})),
+        *_preparing(results.get("preparing", {})),
         *_one_hour(results.get("one_hour", {})),
         *_many_recordings(results.get("many_recordings", {})),
     ]
@@ -113,6 +115,15 @@ def _budget(section: dict[str, Any]) -> Iterator[Verdict]:
         if figures := section.get(store):
             over = Decimal(figures["overspent_usd"])
             yield Verdict(f"budget in {store}: spent past the cap, in USD", f"{over}", "0", over == 0)
+
+
+def _preparing(figures: dict[str, Any]) -> Iterator[Verdict]:
+    if figures:
+        ratio, peak = figures["ratio"], figures["peak_rss_mb_of_ten_times_as_much"]
+        what = "preparing: CPU, times ffmpeg's"
+        yield Verdict(what, f"{ratio:.2f}", f"≤ {_PREPARING_RATIO}", ratio <= _PREPARING_RATIO)
+        what = "preparing: peak for ten hours, in MB"
+        yield Verdict(what, f"{peak}", f"< {_PREPARING_PEAK_MB}", peak < _PREPARING_PEAK_MB)
 
 
 def _one_hour(figures: dict[str, Any]) -> Iterator[Verdict]:

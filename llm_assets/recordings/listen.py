@@ -31,7 +31,9 @@ _SMOOTHED_MOMENTS = 10
 _REMEMBERED_BLOCKS = 6
 _QUIETEST_SHARE = 0.02
 _SPEECH_ABOVE_DECIBELS = 9.0
-_SILENCE_BELOW_DECIBELS = 6.0
+_LEAST_ABOVE_DECIBELS = 2.0
+_SPEECH_SHARE = 0.3
+_SILENCE_SHARE = 2 / 3
 # Noise of the last bit; what is softer than a little above it is silence wherever it stands.
 _FLOOR_DECIBELS = -80.0
 _FULL_SCALE = 32768.0
@@ -151,19 +153,26 @@ def _told_apart(measured: Iterable[tuple[Samples, Levels]], step: int) -> Iterat
     for _, (samples, levels), after in _in_context(measured):
         remembered.append(levels)
         known = np.concatenate([*remembered, after[1]] if after else [*remembered])
-        floor = float(np.partition(known, nth := int(known.size * _QUIETEST_SHARE))[nth])
-        speech = _hysteresis(levels, floor, speaking)
+        nth = int(known.size * _QUIETEST_SHARE)
+        ordered = np.partition(known, (nth, known.size - 1 - nth))
+        floor, loud = float(ordered[nth]), float(ordered[known.size - 1 - nth])
+        speech = _hysteresis(levels, floor, loud - floor, speaking)
         speaking = bool(speech[-1])
         yield Heard(samples, np.arange(place, place + levels.size), levels, speech, step)
         place += levels.size
 
 
-def _hysteresis(levels: Levels, floor: float, speaking: bool) -> Flags:
-    """Speech from where it is clearly louder than the floor until it is hardly so any more."""
+def _hysteresis(levels: Levels, floor: float, span: float, speaking: bool) -> Flags:
+    """Speech from where it is clearly louder than the floor until it is hardly so any more.
+
+    Where speech stands little out of a noise, all of it is near the floor, so the thresholds are lower;
+    never so low that a steady noise, which wavers by a decibel, reaches them.
+    """
+    above = float(np.clip(span * _SPEECH_SHARE, _LEAST_ABOVE_DECIBELS, _SPEECH_ABOVE_DECIBELS))
     marks = np.zeros(levels.size + 1, dtype=np.int8)
     marks[0] = 1 if speaking else -1
-    marks[1:][levels >= floor + _SPEECH_ABOVE_DECIBELS] = 1
-    marks[1:][levels < floor + _SILENCE_BELOW_DECIBELS] = -1
+    marks[1:][levels >= floor + above] = 1
+    marks[1:][levels < floor + above * _SILENCE_SHARE] = -1
     latest = np.maximum.accumulate(np.where(marks != 0, np.arange(marks.size), 0))
     return marks[latest][1:] > 0
 

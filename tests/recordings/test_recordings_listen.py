@@ -84,6 +84,18 @@ def test_a_quiet_voice_beside_a_loud_one_is_speech() -> None:
     assert heard.speech[2060:2420].mean() > 0.5
 
 
+def test_speech_in_a_loud_noise_is_not_silence() -> None:
+    """Where a voice is only 6 dB above the noise around it, none of it is left out."""
+    voice, pauses = talk([(3.0, 1.0), (4.0, 6.0), (3.5, 1.0), (5.0, 0.5)])
+    power = np.square(sound(5).astype(float)).mean()
+    noise = np.random.default_rng(4).normal(0, np.sqrt(power / 4), voice.size)
+    kept = stretches(heard_in(np.clip(voice + noise, -32768, 32767).astype(np.int16)))
+    position = 0.0
+    for begin, end in pauses:
+        assert any(first <= position + 0.1 and begin - 0.1 <= last for first, last in kept)
+        position = end
+
+
 def test_a_steady_noise_is_silence() -> None:
     """Noise as loud as a fan is no speech, however long; only the second around it stays."""
     noise = np.random.default_rng(3).normal(0, 400, 60 * RATE).astype(np.int16)
