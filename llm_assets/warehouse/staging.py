@@ -15,6 +15,7 @@ from typing import Any, cast
 import pandas as pd
 
 from llm_assets.errors import TableMismatch
+from llm_assets.warehouse.columnar import column_texts
 from llm_assets.warehouse.names import identifier
 from llm_assets.warehouse.tables import Child, Column, Table
 from llm_assets.warehouse.values import DoesNotFit, is_document, is_missing, text_of, type_of
@@ -97,6 +98,9 @@ def _texts(table: Table, values: Mapping[str, list[Any]]) -> Texts:
 
 
 def _column_texts(table: Table, column: Column, values: Mapping[str, list[Any]]) -> list[str | None]:
+    quick = column_texts(column.sql_type, values[column.name])
+    if quick is not None and not (column.required and None in quick):
+        return quick
     convert = text_of(column.sql_type, column.rounded)
     texts: list[str | None] = []
     for row, value in enumerate(values[column.name]):

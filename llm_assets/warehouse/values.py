@@ -26,7 +26,7 @@ from llm_assets.errors import ConfigurationError
 
 Plain = Callable[[Any], Any]
 
-_INTEGER_BITS = {"tinyint": 8, "smallint": 16, "integer": 32, "bigint": 64, "hugeint": 128}
+INTEGER_BITS = {"tinyint": 8, "smallint": 16, "integer": 32, "bigint": 64, "hugeint": 128}
 _SHOWN_CHARACTERS = 80
 
 # 38 digits is the widest DECIMAL; the module's default context would round such a value to 28.
@@ -71,6 +71,8 @@ def is_document(sql_type: DuckDBPyType) -> bool:
 
 def is_missing(value: Any) -> bool:
     """None and everything pandas may have made of it: NaN, NaT and NA."""
+    if value.__class__ is str:
+        return False
     if value is None or value is pd.NA or value is pd.NaT:
         return True
     return isinstance(value, float | np.floating) and bool(np.isnan(value))
@@ -127,8 +129,8 @@ def _plain(sql_type: DuckDBPyType, rounded: bool = False) -> Plain:
     kind = sql_type.id
     if is_json(sql_type):
         return lambda value: value
-    if kind in _INTEGER_BITS:
-        return _integer(sql_type, _INTEGER_BITS[kind])
+    if kind in INTEGER_BITS:
+        return _integer(sql_type, INTEGER_BITS[kind])
     if kind == "decimal":
         return _decimal(sql_type, rounded)
     if kind == "list":

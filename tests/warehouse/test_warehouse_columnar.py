@@ -1,0 +1,97 @@
+"""Columns done at once come out as they would value by value."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llm_assets.warehouse.columnar import column_texts
+from llm_assets.warehouse.values import DoesNotFit, is_missing, text_of
+
+PLAIN: dict[str, st.SearchStrategy[Any]] = {
+    "VARCHAR": st.text(max_size=5),
+    "BIGINT": st.integers(-(2**64), 2**64),
+    "SMALLINT": st.integers(-(2**16), 2**16),
+    "DOUBLE": st.floats(),
+    "BOOLEAN": st.booleans(),
+    "DATE": st.dates(),
+    "TIMESTAMPTZ": st.one_of(
+        st.datetimes(timezones=st.just(UTC)),
+        st.integers(-(10**15), 10**15).map(lambda value: pd.Timestamp(value, unit="us", tz="UTC")),
+    ),
+}
+ODD = st.one_of(
+    st.none(),
+    st.just(float("nan")),
+    st.just(pd.NA),
+    st.just(pd.NaT),
+    st.just(date(2026, 3, 2)),
+    st.just("\ud800"),
+)
+
+
+def columns() -> st.SearchStrategy[tuple[str, st.SearchStrategy[Any]]]:
+    """A type and values of it, nested up to two levels."""
+    scalar = st.sampled_from(sorted(PLAIN)).map(lambda name: (name, PLAIN[name]))
+
+    def nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+        lists = inner.map(lambda one: (f"{one[0]}[]", st.lists(st.none() | one[1], max_size=3)))
+        structs = st.tuples(inner, inner).map(
+            lambda two: (
+                f'STRUCT("a" {two[0][0]}, "b" {two[1][0]})',
+                st.fixed_dictionaries({"a": st.none() | two[0][1], "b": st.none() | two[1][1]}),
+            )
+        )
+        return lists | structs
+
+    return st.recursive(scalar, nested, max_leaves=4)
+
+
+def meant(sql_type: str, texts: list[str | None] | None) -> Any:
+    """What the texts say: the order of an object's keys and zeros after a second's point mean nothing."""
+    if texts is None:
+        return None
+    if sql_type == "TIMESTAMPTZ":
+        return [text and datetime.fromisoformat(text) for text in texts]
+    if sql_type.endswith(("]", ")")):
+        return [text and json.loads(text) for text in texts]
+    return texts
+
+
+def one_by_one(sql_type: str, values: list[Any]) -> list[str | None]:
+    convert = text_of(sql_type)
+    return [None if is_missing(value) else convert(value) for value in values]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_at_once_is_as_one_by_one(data: st.DataObject) -> None:
+    """Where a column is done at once, its texts are those of its values; what is refused is not done so."""
+    sql_type, value = data.draw(columns())
+    values = data.draw(st.lists(st.one_of(value, value, value, ODD), max_size=6))
+    quick = column_texts(sql_type, values)
+    try:
+        expected = one_by_one(sql_type, values)
+    except DoesNotFit:
+        assert quick is None
+    else:
+        assert quick is None or meant(sql_type, quick) == meant(sql_type, expected)
+
+
+def test_ordinary_columns_are_done_at_once() -> None:
+    """The shapes that insights have do not fall back to value by value."""
+    for sql_type, values in [
+        ("VARCHAR", ["a", None, float("nan")]),
+        ("BIGINT", [1, None]),
+        ('STRUCT("label" VARCHAR, "score" DOUBLE)', [{"label": "a", "score": None}, None]),
+        ('STRUCT("a" BIGINT)[]', [[{"a": 1}], []]),
+        ("TIMESTAMPTZ", [pd.Timestamp("2026-03-02", tz="UTC"), pd.NaT]),
+    ]:
+        quick = column_texts(sql_type, values)
+        assert quick is not None
+        assert meant(sql_type, quick) == meant(sql_type, one_by_one(sql_type, values))
