@@ -73,7 +73,7 @@ def _timestamps(values: Sequence[Any]) -> Texts | None:
     if str(index.tz) != "UTC":
         return None
     times = index.tz_localize(None).to_numpy()
-    if (times.astype("datetime64[us]") != times)[~index.isna()].any():
+    if (times.astype("datetime64[us]") != times)[~np.isnat(times)].any():
         return None
     texts = np.datetime_as_string(times, unit="us")
     return [None if text == "NaT" else f"{text}+00:00" for text in texts.tolist()]
