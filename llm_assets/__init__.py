@@ -19,15 +19,21 @@ if TYPE_CHECKING:
     from llm_assets.llm.requests import ChatRequest, Message, Outcome, OutputSchema, TranscriptionRequest
     from llm_assets.llm.stopping import stop_on_sigterm
     from llm_assets.orchestration.build import build_audio_insights
+    from llm_assets.orchestration.checks import CheckLimits
     from llm_assets.orchestration.component import AudioInsights
     from llm_assets.orchestration.connect import connect
     from llm_assets.orchestration.insights_asset import build_insights_asset
     from llm_assets.orchestration.io_manager import DuckDBFrameIOManager
     from llm_assets.orchestration.report_asset import build_report_asset
     from llm_assets.orchestration.resource import OpenAIResource
+    from llm_assets.orchestration.schedule import DailyRhythm
+    from llm_assets.orchestration.sensor import LateRecordings
     from llm_assets.recordings.source import Hints, RecordingSource
 
 _HOMES = {
+    "LateRecordings": "orchestration.sensor",
+    "DailyRhythm": "orchestration.schedule",
+    "CheckLimits": "orchestration.checks",
     "AudioInsights": "orchestration.component",
     "CallInsights": "insights.call_insights",
     "ChatRequest": "llm.requests",
@@ -57,11 +63,14 @@ __all__ = [
     "AudioInsights",
     "CallInsights",
     "ChatRequest",
+    "CheckLimits",
     "ClientConfig",
+    "DailyRhythm",
     "DuckDBFrameIOManager",
     "Extractor",
     "Hints",
     "LLMClient",
+    "LateRecordings",
     "Message",
     "MetricsSnapshot",
     "ModelConfig",

@@ -36,7 +36,7 @@ def build_audio_insights(
     group_name: str | None = None,
     days_per_backfill_run: int = DAYS_PER_BACKFILL_RUN,
     openai_key: str = "openai",
-    io_manager_key: str = "io_manager",
+    io_manager_key: str | None = None,
     schedule: DailyRhythm = EVERY_MORNING,
     late_recordings: LateRecordings = LATEST_DAYS,
     checks: CheckLimits = USUAL_LIMITS,
@@ -47,8 +47,9 @@ def build_audio_insights(
 
     They need two resources, which are the project's to give (`dg.Definitions.merge`): an OpenAIResource
     under `openai_key`, and an IO manager that keeps data frames under `io_manager_key`. Several instances
-    live side by side by their `prefix`. `recordings` is their folder or URL, or a RecordingSource that says
-    more about them. `translation` changes how each asset is described. Raises ConfigurationError.
+    live side by side by their `prefix`, each with an IO manager of its own (`<prefix>_io_manager`), since
+    tables are called by the last part of a key. `recordings` is their folder or URL, or a RecordingSource
+    that says more about them. `translation` changes how each asset is described. Raises ConfigurationError.
     """
     surroundings = Surroundings(
         partitions=partitions,
@@ -56,7 +57,7 @@ def build_audio_insights(
         group_name=group_name,
         days_per_backfill_run=days_per_backfill_run,
         openai_key=openai_key,
-        io_manager_key=io_manager_key,
+        io_manager_key=io_manager_key or (f"{prefix}_io_manager" if prefix else "io_manager"),
         check_limits=checks,
         fresh_within_hours=fresh_within_hours,
         **({} if translation is None else {"translation": translation}),

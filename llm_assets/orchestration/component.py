@@ -18,6 +18,7 @@ from llm_assets.errors import ConfigurationError
 from llm_assets.insights.prompts import Extractor
 from llm_assets.orchestration.build import build_audio_insights
 from llm_assets.orchestration.component_fields import (
+    CheckFields,
     ExtractorFields,
     LateFields,
     OpenAIFields,
@@ -136,9 +137,14 @@ class AudioInsights(dg.Component, dg.Model, dg.Resolvable):
             "Name of an OpenAIResource of the project, to be asked in place of an own one.", ["openai"]
         ),
     ] = None
-    duckdb: Annotated[str, described("The DuckDB file, from the project's root.", ["data/calls.duckdb"])] = (
-        "data/llm_assets.duckdb"
-    )
+    duckdb: Annotated[
+        str | None,
+        described(
+            "The DuckDB file, from the project's root; of each component its own. Default: "
+            "data/llm_assets.duckdb, with a prefix data/<prefix>.duckdb.",
+            ["data/calls.duckdb"],
+        ),
+    ] = None
     io_manager_key: Annotated[
         str | None,
         described(
@@ -161,6 +167,14 @@ class AudioInsights(dg.Component, dg.Model, dg.Resolvable):
         bool,
         described("Whether there is an asset that writes a page a month beside the DuckDB file.", [True]),
     ] = False
+    checks: Annotated[
+        CheckFields, described("What is still fine, and what is an error.", [{"fallback_share": 0.2}])
+    ] = CheckFields()
+    fresh_within_hours: Annotated[
+        float | None,
+        Field(gt=0),
+        described("Assets without a new day for longer are overdue. For a running schedule.", [30]),
+    ] = None
     translation: Annotated[
         TranslationFn[dg.AssetSpec] | None,
         # Attributes of every asset: key_prefix, group_name, owners, tags and what else Dagster knows.
@@ -184,7 +198,7 @@ class AudioInsights(dg.Component, dg.Model, dg.Resolvable):
         if self.openai_key is None:
             own[self._name("openai")] = self.openai.resource(root, self.timezone)
         if self.io_manager_key is None:
-            own[self._name("io_manager")] = DuckDBFrameIOManager(path=located(root, self.duckdb))
+            own[self._name("io_manager")] = DuckDBFrameIOManager(path=self._database(root))
         pipeline = build_audio_insights(
             self.recordings.source(root),
             partitions,
@@ -196,6 +210,8 @@ class AudioInsights(dg.Component, dg.Model, dg.Resolvable):
             io_manager_key=self.io_manager_key or self._name("io_manager"),
             schedule=self.schedule.rhythm(),
             late_recordings=self.late_recordings.late(),
+            checks=self.checks.limits(),
+            fresh_within_hours=self.fresh_within_hours,
             translation=self.get_asset_spec,
         )
         reports = [self._report(root, partitions, pipeline)] if self.report else []
@@ -204,7 +220,7 @@ class AudioInsights(dg.Component, dg.Model, dg.Resolvable):
     def _report(
         self, root: Path, partitions: dg.DailyPartitionsDefinition, pipeline: dg.Definitions
     ) -> dg.AssetsDefinition:
-        database = located(root, self.duckdb)
+        database = self._database(root)
         folder = Path(database).parent / "reports"
         asset = build_report_asset(
             database,
@@ -216,6 +232,9 @@ class AudioInsights(dg.Component, dg.Model, dg.Resolvable):
             group_name=self.group_name or (f"{self.prefix}_{GROUP}" if self.prefix else GROUP),
         )
         return asset.map_asset_specs(self.get_asset_spec)
+
+    def _database(self, root: Path) -> str:
+        return located(root, self.duckdb or f"data/{self.prefix or 'llm_assets'}.duckdb")
 
     def _name(self, resource: str) -> str:
         """Names the project itself would not take, so that its own resources stand beside these."""

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from llm_assets.errors import ConfigurationError
 from llm_assets.insights.prompts import DEFAULT_MAX_OUTPUT_TOKENS, DEFAULT_REPAIRS, MOST_REPAIRS, Extractor
 from llm_assets.llm.models import Limits, RetryConfig
+from llm_assets.orchestration.checks import USUAL_LIMITS, CheckLimits
 from llm_assets.orchestration.resource import OpenAIResource
 from llm_assets.orchestration.schedule import DailyRhythm
 from llm_assets.orchestration.sensor import LateRecordings
@@ -278,6 +279,29 @@ class LateFields(dg.Model, dg.Resolvable):
 
     def late(self) -> LateRecordings:
         return LateRecordings(days=self.days, every_seconds=self.every_seconds)
+
+
+class CheckFields(dg.Model, dg.Resolvable):
+    """What is still fine. Shares are of 1."""
+
+    fallback_share: Annotated[
+        float, Field(ge=0, le=1), described("Rows that another than the first model answered.", [0.2])
+    ] = USUAL_LIMITS.fallback_share
+    turned_down_share: Annotated[
+        float, Field(ge=0, le=1), described("Answers that were refused or of no use.", [0.05])
+    ] = USUAL_LIMITS.turned_down_share
+    budget_share: Annotated[
+        float, Field(gt=0, le=1), described("Of the budgets, spent by one run.", [0.5])
+    ] = USUAL_LIMITS.budget_share
+    quota_share: Annotated[
+        float, Field(gt=0, le=1), described("Of the provider's limits per day, used up.", [0.95])
+    ] = USUAL_LIMITS.quota_share
+    errors: Annotated[
+        list[str], described("Checks whose failure is an error; else a warning.", [["nothing_failed"]])
+    ] = []
+
+    def limits(self) -> CheckLimits:
+        return CheckLimits.model_validate(self.model_dump())
 
 
 def located(project_root: Path, place: str) -> str:

@@ -18,11 +18,13 @@ class Complaint(BaseModel):
     about: str = Field(description="The thing complained of.")
 
 
+IN_ANOTHER_FILE = DuckDBFrameIOManager(path="/nowhere/support.duckdb")
 COMPLAINTS = Extractor("complaints", Complaint, "Say what the caller complains of.")
 
 
 def loaded(*parts: dg.Definitions) -> dg.Definitions:
-    resources = {"openai": OpenAIResource(), "io_manager": DuckDBFrameIOManager(path="/nowhere.duckdb")}
+    kept = DuckDBFrameIOManager(path="/nowhere.duckdb")
+    resources = {"openai": OpenAIResource(), "io_manager": kept, "sales_io_manager": kept}
     defs = dg.Definitions.merge(*parts, dg.Definitions(resources=resources))
     dg.Definitions.validate_loadable(defs)
     return defs
@@ -49,7 +51,7 @@ def test_several_instances_live_side_by_side() -> None:
     defs = dg.Definitions.merge(
         loaded(build_audio_insights("/sales", DAYS, prefix="sales")),
         build_audio_insights("/support", DAYS, prefix="support", group_name="help", openai_key="other"),
-        dg.Definitions(resources={"other": OpenAIResource(headroom=0.5)}),
+        dg.Definitions(resources={"other": OpenAIResource(), "support_io_manager": IN_ANOTHER_FILE}),
     )
     dg.Definitions.validate_loadable(defs)
     assert keys(defs) == {

@@ -90,7 +90,7 @@ def test_scaffold_check_list_and_materialize(scratch: ScratchProject, server: Fa
         OPENAI_BASE_URL=server.base_url,
     )
     assert launched.returncode == 0, launched.stdout[-3000:] + launched.stderr[-3000:]
-    with duckdb.connect(str(scratch.root / "data" / "llm_assets.duckdb"), read_only=True) as connection:
+    with duckdb.connect(str(scratch.root / "data" / "sales.duckdb"), read_only=True) as connection:
         rows = connection.execute("SELECT status, summary FROM complaints").fetchall()
     assert rows == [("ok", "The customer wants the money back.")]
 
