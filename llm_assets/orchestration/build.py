@@ -5,7 +5,8 @@ The project in this repository and the component `AudioInsights` are plain users
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +24,6 @@ from llm_assets.orchestration.stage_asset import (
     Surroundings,
     Translation,
 )
-from llm_assets.recordings.changes import day_fingerprints
 from llm_assets.recordings.source import RecordingSource
 
 
@@ -76,10 +76,17 @@ def build_audio_insights(
         job,
         partitions,
         found.key,
-        partial(day_fingerprints, source),
+        partial(_fingerprints, source),
         late_recordings,
     )
     return dg.Definitions(assets=assets, jobs=[job], schedules=[daily], sensors=[late])
+
+
+def _fingerprints(source: RecordingSource, days: Iterable[date]) -> Mapping[date, str]:
+    """Listing is imported when the sensor looks: definitions load without any file system's library."""
+    from llm_assets.recordings.changes import day_fingerprints
+
+    return day_fingerprints(source, days)
 
 
 def _require_different_names(extractors: Sequence[Extractor]) -> None:

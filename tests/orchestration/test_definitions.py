@@ -35,7 +35,7 @@ def test_loading_imports_nothing_heavy() -> None:
     """The code location loads in Dagster's own time: pandas and the like wait for a run."""
     code = (
         "import json, sys; import llm_assets.definitions as d; d.defs.get_repository_def(); "
-        "heavy = {'pandas', 'numpy', 'duckdb', 'av', 'aiohttp', 'tiktoken', 'genai_prices'}; "
+        "heavy = {'pandas', 'numpy', 'duckdb', 'av', 'aiohttp', 'tiktoken', 'genai_prices', 'fsspec'}; "
         "print(json.dumps(sorted(heavy & set(sys.modules))))"
     )
     result = loaded(code)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, get_origin
+from typing import Annotated, Any, get_origin
 
+import dagster as dg
 import pytest
 
 import llm_assets
+from llm_assets import build_audio_insights
 from llm_assets.emulator.config import EmulatorConfig
 from llm_assets.emulator.server import Emulator
 from llm_assets.llm.models import BudgetConfig, ClientConfig, Limits, ModelConfig, RetryConfig
 from llm_assets.orchestration import settings
+from llm_assets.orchestration.checks import CHECK_NAMES, CheckLimits
 from llm_assets.orchestration.resource import OpenAIResource
 
 ROOT = Path(__file__).parents[2]
@@ -97,6 +101,27 @@ def test_the_example_of_the_resource_is_valid() -> None:
     exec(python_examples(ROOT / "docs" / "configuration.md")[0], {})
 
 
+def test_the_examples_for_dagster_load_and_the_test_in_them_passes() -> None:
+    """docs/dagster.md: definitions load, automation is on the assets, the example of a test is one."""
+    instance, automated, testing = python_examples(ROOT / "docs" / "dagster.md")
+    namespace: dict[str, Any] = {"__name__": "example"}
+    exec(instance, namespace)
+    dg.Definitions.validate_loadable(namespace["defs"])
+    exec(automated, namespace)
+    resources = {"openai": OpenAIResource(), "io_manager": dg.mem_io_manager}
+    defs = dg.Definitions.merge(namespace["pipeline"], dg.Definitions(resources=resources))
+    specs = defs.resolve_all_asset_specs()
+    assert all(spec.automation_condition is not None for spec in specs)
+    exec(testing, namespace)
+    namespace["test_a_day"]()
+
+
+def test_every_check_is_documented() -> None:
+    """docs/dagster.md has a line for each."""
+    text = (ROOT / "docs" / "dagster.md").read_text(encoding="utf-8")
+    assert [name for name in sorted(CHECK_NAMES) if f"| `{name}` |" not in text] == []
+
+
 def test_every_option_is_documented() -> None:
     """docs/configuration.md names every variable and every field of every configuration value."""
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -105,9 +130,17 @@ def test_every_option_is_documented() -> None:
     )
     fields = {
         name
-        for model in (OpenAIResource, ClientConfig, ModelConfig, Limits, BudgetConfig, RetryConfig)
+        for model in (
+            CheckLimits,
+            OpenAIResource,
+            ClientConfig,
+            ModelConfig,
+            Limits,
+            BudgetConfig,
+            RetryConfig,
+        )
         for name in model.model_fields
-    }
+    } | set(inspect.signature(build_audio_insights).parameters) - {"recordings", "partitions"}
     missing = sorted(name for name in variables | fields if f"`{name}`" not in text)
     assert missing == []
     assert len(variables) == 10
