@@ -97,8 +97,8 @@ def test_the_schedule_asks_for_yesterday_and_missed_days(live: Live) -> None:
 
 
 def test_the_sensor_ticks_in_the_daemon_and_a_late_recording_is_carried_through(live: Live) -> None:
-    """Yesterday is materialized, then a recording comes late: the daemon starts one run, for it alone."""
-    on = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    """A day is materialized, then a recording comes late: the daemon starts one run, for it alone."""
+    on = (datetime.now(UTC) - timedelta(days=2)).date().isoformat()
     live.record(on, 4000)
     assert live.dagster.finished(live.dagster.launch(on)) == "SUCCESS"
     live.record(on, 4001)
