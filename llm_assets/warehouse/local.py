@@ -59,6 +59,7 @@ class LocalTables:
         except BaseException:
             _remove(written)
             raise
+        self._tidy(days, [rows.table.name for rows in staged])
 
     def _write(self, rows: StagedRows, days: Sequence[date]) -> list[Path]:
         owner = folder_name(rows.asset or rows.table.name)
@@ -138,7 +139,7 @@ class LocalTables:
                     connection.close()
             _remove(self.folder / path for path in unseen)
 
-    def tidy(self, days: Sequence[date], tables: Iterable[str]) -> None:
+    def _tidy(self, days: Sequence[date], tables: Iterable[str]) -> None:
         """Remove what writers that were killed left in these partitions."""
         places = [
             self.folder / folder_name(table) / f"partition_date={day}" for table in tables for day in days

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from multiprocessing import Pipe
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -96,4 +98,17 @@ def test_killed_while_creating_the_file(path: str, start: Callable[..., Any], li
     process.join()
 
     replace_partition(path, TRANSCRIPTS, DAYS[:1], frame("new"))
+    assert words(path) == NEW
+
+
+def test_what_a_killed_writer_left_is_removed_later(path: str) -> None:
+    """Files that no list names go when their day is written again, unless they may still be published."""
+    replace_partition(path, TRANSCRIPTS, DAYS[:1], frame("old"))
+    place = Path(path).with_suffix(".tables") / "transcripts" / f"partition_date={DAYS[0]}"
+    for name in ("long ago.parquet", "just now.parquet"):
+        (place / name).write_text("left")
+    os.utime(place / "long ago.parquet", (1, 1))
+    replace_partition(path, TRANSCRIPTS, DAYS[:1], frame("new"))
+    assert not (place / "long ago.parquet").exists()
+    assert (place / "just now.parquet").exists()
     assert words(path) == NEW
