@@ -20,7 +20,7 @@ from benchmarks.made_recordings import write_talk
 
 _SECONDS, _QUICK_SECONDS = 3_600, 400
 _HOURS = 10
-_TURNS, _QUICK_TURNS = 2, 1
+_TURNS, _QUICK_TURNS = 3, 1
 
 
 def measure(*, quick: bool) -> dict[str, Any]:
