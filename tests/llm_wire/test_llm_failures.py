@@ -288,3 +288,9 @@ def test_a_key_of_any_form_is_kept_out():
     key = "0123456789abcdef0123456789abcdef"
     told = OpenAIProvider(SecretStr(key))._failures.scrubbed(f"wrong key {key}!")
     assert told == "wrong key [key]!"
+
+
+def test_a_key_that_is_a_plain_word_leaves_other_words_alone() -> None:
+    failures = OpenAIProvider(SecretStr("emulator"))._failures
+    assert failures.scrubbed("wrong key emulator!") == "wrong key [key]!"
+    assert failures.request_id({"x-request-id": "req_emulator_00000001"}) == "req_emulator_00000001"

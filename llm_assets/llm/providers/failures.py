@@ -69,6 +69,7 @@ _SECRETS = re.compile(
     r"|\b(?:sk|rk|pk|sess|gsk|xai|hf)[-_][\w*.-]{3,}"
     r"|[\w-]*\*{3,}[\w-]*"
 )
+_SHORTEST_SECRET = 16
 _HTML_NOISE = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.I | re.S)
 
 
@@ -86,7 +87,7 @@ class Failures:
 
     def __init__(self, provider: str, secret: str | None, key_setting: str) -> None:
         self._provider = provider
-        self._secret = secret
+        self._secret = _where_it_stands(secret) if secret else None
         self._key_setting = key_setting
 
     def of(self, response: HttpResponse) -> CallFailed:
@@ -179,9 +180,15 @@ class Failures:
     def scrubbed(self, text: str, most: int = _LONGEST_MESSAGE_CHARACTERS) -> str:
         """The text without anything that looks like a key, cut to a readable length."""
         if self._secret:
-            text = text.replace(self._secret, "[key]")
+            text = self._secret.sub("[key]", text)
         text = _SECRETS.sub("[key]", text)
         return text if len(text) <= most else f"{text[:most].rstrip()} …"
+
+
+def _where_it_stands(secret: str) -> re.Pattern[str]:
+    """A short key is a word that means nothing ("emulator", "ollama"): inside other words it is none."""
+    found = re.escape(secret)
+    return re.compile(found if len(secret) >= _SHORTEST_SECRET else rf"(?<!\w){found}(?!\w)")
 
 
 def _text(value: Any) -> str | None:
