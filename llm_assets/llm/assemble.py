@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from llm_assets.clock import Clock
 from llm_assets.errors import ConfigurationError
 from llm_assets.llm.budget import Budget
-from llm_assets.llm.caller import Link, Services
 from llm_assets.llm.chain import ModelChain
 from llm_assets.llm.databases.select import make_database
 from llm_assets.llm.journal import Journal
@@ -25,6 +24,7 @@ from llm_assets.llm.quota.database import DatabaseQuota
 from llm_assets.llm.quota.memory import MemoryQuota
 from llm_assets.llm.quota.redis import RedisQuota
 from llm_assets.llm.requests import Endpoint
+from llm_assets.llm.services import Link, Services
 from llm_assets.llm.state import State
 from llm_assets.llm.tokens import TokenCounter
 from llm_assets.llm.transport import Transport, is_loopback

@@ -47,6 +47,7 @@ class _Spare:
     tokens: int = 0
     used_nano_usd: int = 0
     used_tokens: int = 0
+    used_before: Spending = NOTHING
 
     def take(self, worst: Spending, accounts: tuple[str, ...]) -> bool:
         if accounts != self.accounts or worst.nano_usd > self.nano_usd or worst.tokens > self.tokens:
@@ -59,10 +60,11 @@ class _Spare:
 
     def wanted(self, worst: Spending) -> Spending:
         """As much again as was used lately: few questions while there is much to do, little held idle."""
-        before = Spending(self.used_nano_usd, self.used_tokens)
+        before = self.used_before
+        lately = Spending(max(self.used_nano_usd, before.nano_usd), max(self.used_tokens, before.tokens))
         self.used_nano_usd += worst.nano_usd
         self.used_tokens += worst.tokens
-        return before
+        return lately
 
     def fill(self, amount: Spending, accounts: tuple[str, ...]) -> None:
         self.accounts, self.nano_usd, self.tokens = accounts, amount.nano_usd, amount.tokens
@@ -76,6 +78,7 @@ class _Spare:
     def give_back_unused(self) -> list[Settled]:
         """Everything, when nobody needed it since the last time."""
         idle = not self.used_nano_usd and not self.used_tokens
+        self.used_before = Spending(self.used_nano_usd, self.used_tokens)
         self.used_nano_usd = self.used_tokens = 0
         return self.give_back() if idle else []
 

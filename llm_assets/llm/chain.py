@@ -24,10 +24,11 @@ from llm_assets.errors import (
     RequestTooLarge,
     RunStopped,
 )
-from llm_assets.llm.caller import Call, Found, Link, Services, Tally, ask
+from llm_assets.llm.caller import ask
 from llm_assets.llm.journal import journal_keys
 from llm_assets.llm.limits import ModelCooling
 from llm_assets.llm.requests import ChatRequest, Request
+from llm_assets.llm.services import Call, Found, Link, Services, Tally
 from llm_assets.llm.sizes import most_output_tokens
 from llm_assets.llm.tokens import TokenCounter
 

@@ -13,7 +13,6 @@ import logging
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -21,12 +20,12 @@ from typing import Any, Self
 from llm_assets.clock import Clock, SystemClock
 from llm_assets.errors import CallFailed, ClientClosed, ConfigurationError, RunStopped, StateUnavailable
 from llm_assets.llm.assemble import make_chains, open_services
-from llm_assets.llm.caller import Found, Services, Tally
 from llm_assets.llm.chain import ModelChain
 from llm_assets.llm.checked import require_usable
 from llm_assets.llm.metrics import Metrics
 from llm_assets.llm.models import ClientConfig
 from llm_assets.llm.requests import Endpoint, Outcome, Request
+from llm_assets.llm.services import Found, Services, Tally
 from llm_assets.llm.stream import stream
 from llm_assets.llm.tokens import TokenCounter
 
@@ -190,7 +189,7 @@ class LLMClient:
                 continue
             found = asking.result()
             self.metrics.shared()
-            return replace(found, from_journal=True)
+            return found._replace(from_journal=True)
         future: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
         self._asking[first] = future
         try:

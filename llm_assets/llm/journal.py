@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Sequence
+from functools import cache
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from llm_assets.llm.journal_entry import Entry, dump_entry, load_entry
 from llm_assets.llm.models import ModelConfig
@@ -122,7 +123,7 @@ class Journal:
 
     async def find(self, keys: Sequence[bytes]) -> Entry | None:
         """The entry under the first of `keys` that has one; counts as a hit."""
-        text = await self._state.run(lambda transaction: _found(transaction, keys))
+        text = await self._state.run_together(_found, keys)
         return None if text is None else load_entry(text)
 
     async def known(self, keys: Sequence[bytes]) -> set[bytes]:
@@ -161,7 +162,7 @@ class Journal:
         An entry: there is an answer under one of `keys`, so send nothing; it counts as a hit.
         Raises AskedElsewhere when another living process has sent the same and has no answer yet.
         """
-        values: dict[str, Any] = {
+        values = {
             "key": key,
             "owner": self._owner,
             "endpoint": endpoint,
@@ -169,15 +170,7 @@ class Journal:
             "model": model.model,
             "run_id": self._run_id,
         }
-
-        def operation(transaction: Transaction) -> tuple[str | None, bool]:
-            entry = _found(transaction, keys)
-            is_asked_elsewhere = entry is None and _is_asked_elsewhere(transaction, values)
-            if entry is None and not is_asked_elsewhere:
-                transaction.execute(_INTEND, values)
-            return entry, is_asked_elsewhere
-
-        text, is_asked_elsewhere = await self._state.run(operation)
+        text, is_asked_elsewhere = await self._state.run_together(_begin, _Beginning(keys, values))
         if text is not None:
             return load_entry(text)
         if is_asked_elsewhere:
@@ -189,7 +182,7 @@ class Journal:
         values: dict[str, Any] = {"key": key, "owner": self._owner}
 
         def operation(transaction: Transaction) -> bool:
-            return _found(transaction, [key]) is None and _is_asked_elsewhere(transaction, values)
+            return _found(transaction, [[key]]) == [None] and _is_asked_elsewhere(transaction, values)
 
         return await self._state.run(operation)
 
@@ -207,12 +200,7 @@ class Journal:
             "entry": dump_entry(entry),
             "created_at": entry.finished_at.timestamp(),
         }
-
-        def operation(transaction: Transaction) -> None:
-            transaction.execute(_RECORD, values)
-            transaction.execute(_WITHDRAW, values)
-
-        await self._state.run(operation, durable=True)
+        await self._state.run_together(_record, values, durable=True)
 
     async def withdraw(self, key: bytes) -> None:
         """The request failed without an answer: nothing was billed, nothing is open."""
@@ -220,21 +208,56 @@ class Journal:
         await self._state.run(lambda transaction: transaction.execute(_WITHDRAW, values).rowcount)
 
 
-def _found(transaction: Transaction, keys: Sequence[bytes]) -> str | None:
-    """The entry under the first of `keys` that has one; counts as a hit."""
-    if len(keys) == 1:
-        row = transaction.execute("SELECT entry FROM answers WHERE key = :key", {"key": keys[0]}).fetchone()
-        found = {} if row is None else {keys[0]: row[0]}
-    else:
-        names = [f"key{number}" for number in range(len(keys))]
-        statement = f"SELECT key, entry FROM answers WHERE key IN (:{', :'.join(names)})"  # noqa: S608 - names of ours
-        rows = transaction.execute(statement, dict(zip(names, keys, strict=True))).fetchall()
-        found = {bytes(key): entry for key, entry in rows}
-    first = next((key for key in keys if key in found), None)
-    if first is None:
-        return None
-    transaction.execute(_HIT, {"key": first})
-    return found[first]
+class _Beginning(NamedTuple):
+    """A request that is about to be sent: the keys of answers that will do, and its intent."""
+
+    keys: Sequence[bytes]
+    values: dict[str, Any]
+
+
+def _begin(transaction: Transaction, beginnings: list[_Beginning]) -> list[tuple[str | None, bool]]:
+    """For each of them the entry that is there, or else whether another living client has sent the same."""
+    found = _found(transaction, [beginning.keys for beginning in beginnings])
+    owner, now = {"owner": beginnings[0].values["owner"]}, transaction.now()
+    has_others = transaction.execute(_OTHERS, {**owner, "now": now}).fetchone() is not None
+    outcomes: list[tuple[str | None, bool]] = []
+    intents: list[dict[str, Any]] = []
+    for entry, (_, values) in zip(found, beginnings, strict=True):
+        elsewhere = entry is None and has_others and _is_asked_elsewhere(transaction, values)
+        outcomes.append((entry, elsewhere))
+        if entry is None and not elsewhere:
+            intents.append({**values, "now": now})
+    if intents:
+        transaction.execute_many(_INTEND, intents)
+    return outcomes
+
+
+def _record(transaction: Transaction, answers: list[dict[str, Any]]) -> list[None]:
+    transaction.execute_many(_RECORD, answers)
+    transaction.execute_many(_WITHDRAW, answers)
+    return [None] * len(answers)
+
+
+def _found(transaction: Transaction, wanted: Sequence[Sequence[bytes]]) -> list[str | None]:
+    """For each of `wanted` the entry under the first of its keys that has one; counts as a hit."""
+    entries: dict[bytes, str] = {}
+    keys = [key for some in wanted for key in some]
+    for start in range(0, len(keys), _KEYS_PER_QUERY):
+        some = keys[start : start + _KEYS_PER_QUERY]
+        values = {f"key{number}": key for number, key in enumerate(some)}
+        rows = transaction.execute(_entries_under(len(some)), values).fetchall()
+        entries.update((bytes(key), entry) for key, entry in rows)
+    if not entries:
+        return [None] * len(wanted)
+    firsts = [next((key for key in some if key in entries), None) for some in wanted]
+    transaction.execute_many(_HIT, [{"key": key} for key in firsts if key is not None])
+    return [None if key is None else entries[key] for key in firsts]
+
+
+@cache
+def _entries_under(count: int) -> str:
+    names = ", ".join(f":key{number}" for number in range(count))
+    return f"SELECT key, entry FROM answers WHERE key IN ({names})"  # noqa: S608 - names of ours
 
 
 def _is_asked_elsewhere(transaction: Transaction, values: dict[str, Any]) -> bool:
@@ -257,6 +280,7 @@ _ASKING = """
 SELECT intents.owner FROM intents JOIN clients ON clients.owner = intents.owner
 WHERE intents.key = :key AND intents.owner <> :owner AND clients.alive_until > :now LIMIT 1
 """
+_OTHERS = "SELECT 1 FROM clients WHERE owner <> :owner AND alive_until > :now LIMIT 1"
 _INTEND = """
 INSERT INTO intents (key, owner, endpoint, provider, model, run_id, started_at)
 VALUES (:key, :owner, :endpoint, :provider, :model, :run_id, :now)

@@ -32,7 +32,7 @@ class Entry:
 
 def dump_entry(entry: Entry) -> str:
     """JSON text that `load_entry` reads back."""
-    answer = entry.answer
+    answer, usage = entry.answer, entry.answer.usage
     values: dict[str, Any] = {
         "provider": entry.provider,
         "endpoint": entry.endpoint,
@@ -46,7 +46,14 @@ def dump_entry(entry: Entry) -> str:
         "run_id": entry.run_id,
         "answer": {
             "text": answer.text,
-            "usage": {name: getattr(answer.usage, name) for name in Usage.__slots__},
+            "usage": {
+                "input_tokens": usage.input_tokens,
+                "cached_tokens": usage.cached_tokens,
+                "output_tokens": usage.output_tokens,
+                "audio_seconds": usage.audio_seconds,
+                "cache_write_tokens": usage.cache_write_tokens,
+                "is_estimated": usage.is_estimated,
+            },
             "model": answer.model,
             "finish_reason": answer.finish_reason,
             "refusal": answer.refusal,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_UP, Decimal
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from llm_assets.llm.quota.base import State
 
@@ -24,8 +24,7 @@ _SPARE_PART = 16
 Verdict = Literal["reserved", "wait", "exceeded"]
 
 
-@dataclass(frozen=True, slots=True)
-class Spending:
+class Spending(NamedTuple):
     """An amount of money and tokens; `nano_usd` is billionths of a US dollar."""
 
     nano_usd: int
@@ -39,7 +38,7 @@ class Spending:
     def usd(self) -> Decimal:
         return Decimal(self.nano_usd) / _NANO
 
-    def __add__(self, other: Spending) -> Spending:
+    def __add__(self, other: Spending) -> Spending:  # pyright: ignore[reportIncompatibleMethodOverride]
         return Spending(self.nano_usd + other.nano_usd, self.tokens + other.tokens)
 
 
@@ -66,16 +65,14 @@ class Cap:
         return f"${Decimal(amount) / _NANO:.6f}" if self.unit == "usd" else f"{amount:,} tokens"
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(NamedTuple):
     """A part of the budget held for one call, in every account it counts in."""
 
     amount: Spending
     accounts: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """What was held in some accounts and is no longer, and what became of it."""
 
     accounts: tuple[str, ...]

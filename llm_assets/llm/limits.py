@@ -1,7 +1,8 @@
 """What may start now: the waiting side of the limits, for one client and one event loop.
 
 Everything that waits for a pool stands in one line. One exchange with the store serves the whole line,
-and the store's answer says when to ask again, so nothing polls.
+and the store's answer says when to ask again, so nothing polls. Far from the limits a client takes leave
+ahead (`Ahead`), and a request that finds some does not wait at all.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from functools import partial
 from itertools import islice
 
 from llm_assets.errors import LLMAssetsError, RateLimited, RequestTooLarge, StateUnavailable
+from llm_assets.llm.ahead import Ahead
 from llm_assets.llm.metrics import QuotaUse
 from llm_assets.llm.models import Limits
 from llm_assets.llm.pools import Client, Grant, Return, Turn, Used, Want, exchange
@@ -104,7 +106,9 @@ class Limiter:
         for line in self._lines.values():
             await line.aclose()
 
-    async def transact(self, line: _Line, returned: list[Return], wanted: list[Want]) -> Turn:
+    async def transact(
+        self, line: _Line, returned: list[Return], wanted: list[Want], ahead: Want | None = None
+    ) -> Turn:
         operation = partial(
             exchange,
             client=self._client,
@@ -112,6 +116,7 @@ class Limiter:
             wanted=wanted,
             limits=line.limits,
             headroom=self._headroom,
+            ahead=ahead,
         )
         turn = await self._store.transact(f"pool:{line.pool}", operation)
         if turn.overruled is not None and (line.pool, turn.overruled[0]) not in self._warned:
@@ -147,6 +152,7 @@ class _Line:
         self._in_line = False
         self._used_before: dict[str, Used] | None = None
         self._used: dict[str, Used] = {}
+        self._ahead = Ahead()
 
     def used(self) -> dict[str, QuotaUse]:
         before = self._used_before or {}
@@ -157,7 +163,12 @@ class _Line:
         }
 
     async def wait(self, want: Want, max_wait_seconds: float, first: bool) -> Grant:
-        waiter = _Waiter(want, self._loop.create_future(), self._loop.time() + max_wait_seconds)
+        now = self._loop.time()
+        self._ahead.use(want)
+        if not self._waiting and (grant := self._ahead.take(want, now)) is not None:
+            self._in_flight += 1
+            return grant
+        waiter = _Waiter(want, self._loop.create_future(), now + max_wait_seconds)
         if first:
             self._waiting.appendleft(waiter)
         else:
@@ -173,6 +184,8 @@ class _Line:
     def hand_in(self, returned: Return) -> None:
         self._in_flight -= returned.grant is not None
         self._returned.append(returned)
+        if not returned.answered or returned.refused or returned.pause_seconds:  # not now, then
+            self._returned.extend(self._ahead.give_back_all())
         if self._waiting:
             self._exchange_soon()
         elif self._task is None:
@@ -184,6 +197,7 @@ class _Line:
         if self._task is not None:
             await asyncio.wait([self._task])
         self._stop_timer()
+        self._returned.extend(self._ahead.give_back_all())
         if self._returned or self._in_line:
             self._note_use(await self._limiter.transact(self, self._returned, []))
             self._returned = []
@@ -213,17 +227,23 @@ class _Line:
         returned: list[Return] = []
         try:
             while True:
-                returned, self._returned = self._returned, []
                 asked = list(islice(self._waiting, _MOST_IN_ONE_EXCHANGE))
-                turn = await self._limiter.transact(self, returned, [waiter.want for waiter in asked])
+                asked_at = self._loop.time()
+                lapsed = self._ahead.give_back_all() if asked else self._ahead.give_back(asked_at)
+                returned, self._returned = self._returned + lapsed, []
+                wants = [waiter.want for waiter in asked]
+                turn = await self._limiter.transact(self, returned, wants, self._ahead.wanted(asked_at))
+                self._ahead.add(turn.ahead, asked_at)
                 self._note_use(turn)
                 self._in_line = turn.wait_seconds is not None
                 self.is_flowing = turn.wait_seconds is None and turn.cooling is None
                 front = self._waiting[0] if self._waiting else None
                 self._deliver(asked, turn)
-                if self._returned or (self._in_line and not self._waiting):
+                if self._in_line and not self._waiting:
                     continue
-                if not self._waiting or (self._waiting[0] is front and turn.wait_seconds is not None):
+                if not self._waiting:
+                    break
+                if self._waiting[0] is front and turn.wait_seconds is not None and not self._returned:
                     break
         except Exception as error:  # whatever it was, nobody in line may wait forever
             self._returned = returned + self._returned
@@ -233,13 +253,16 @@ class _Line:
             self._task = None
         if self._waiting and turn.wait_seconds is not None:
             self._set_timer(turn.wait_seconds)
+        elif self._returned or self._ahead:
+            self._set_timer(_SETTLE_WITHIN_SECONDS)
         elif self._in_flight > 0:  # a sign of life, so that others go on counting what is in flight
             self._set_timer(self._limiter.lease_seconds / 3)
 
     def _note_use(self, turn: Turn) -> None:
         self._used = turn.used
         if self._used_before is None:  # what had been charged before us, so without our own first grants
-            ours = {name: sum(grant.sent[name].amount for grant in turn.grants) for name in turn.used}
+            grants = turn.grants if turn.ahead is None else [*turn.grants, turn.ahead]
+            ours = {name: sum(grant.sent[name].amount for grant in grants) for name in turn.used}
             self._used_before = {
                 name: Used(used.charged - ours[name], used.allowed) for name, used in turn.used.items()
             }

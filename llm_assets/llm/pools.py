@@ -47,6 +47,8 @@ _PROBE_AGAIN_SECONDS = 5.0
 _FAILURES_TO_COOL_DOWN = 5
 # Clocks are corrected by less than this all the time.
 _CLOCK_JUMP_SECONDS = 5.0
+# A client may take this part of what a bucket holds ahead of its requests, so near a limit hardly anything.
+_AHEAD_PART = 16
 # Below what a timer and a float of seconds since the epoch can tell apart.
 _LEAST_WAIT_SECONDS = 0.001
 
@@ -66,8 +68,7 @@ class Grant(NamedTuple):
     at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Return:
+class Return(NamedTuple):
     """What became of a grant.
 
     `reports` holds what the headers said, by kind. `answered` is False where no answer came, so it
@@ -104,6 +105,7 @@ class Turn:
     is larger than the limit `oversize` names, so it can never start. `cooling` says that the model is
     left alone for that many seconds, and why. `used` counts, by limit, what all clients together used.
     `overruled` names a limit for which another client configured less than this one: ours, and theirs.
+    `ahead` is leave for requests to come, in one grant.
     """
 
     grants: list[Grant]
@@ -113,6 +115,7 @@ class Turn:
     cooling: tuple[float, str] | None = None
     used: dict[str, Used] = field(default_factory=dict[str, Used])
     overruled: tuple[str, float, float] | None = None
+    ahead: Grant | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +135,12 @@ def exchange(
     wanted: Sequence[Want],
     limits: Limits | None,
     headroom: float,
+    ahead: Want | None = None,
 ) -> Turn:
-    """Settle what came back, then start as many of `wanted` as may start now. Changes `state`."""
+    """Settle what came back, then start as many of `wanted` as may start now. Changes `state`.
+
+    Up to `ahead` more is charged for requests to come, as far as the limits are far away and nobody waits.
+    """
     buckets = load_buckets(state.get("buckets", {}))
     _follow_the_clock(state, buckets, now)
     overruled = _configure(state, buckets, client, limits, headroom, now)
@@ -146,10 +153,11 @@ def exchange(
     for item in returned:
         _settle(state, buckets, item, headroom, now)
     turn = _start(state, buckets, client, wanted, now)
-    _take_off(state, client, turn.grants, now)
+    more = None if ahead is None else _ahead(state, buckets, turn, ahead, now)
+    _take_off(state, client, turn.grants if more is None else [*turn.grants, more], now)
     state["buckets"] = {name: bucket.dump() for name, bucket in buckets.items()}
     used = {name: Used(bucket.sent, bucket.offered) for name, bucket in buckets.items()}
-    return replace(turn, used=used, overruled=overruled)
+    return replace(turn, used=used, overruled=overruled, ahead=more)
 
 
 def _follow_the_clock(state: State, buckets: dict[str, Bucket], now: float) -> None:
@@ -369,6 +377,22 @@ def _start(
     if not wanted:
         queue.pop(client.id, None)
     return Turn(grants=grants)
+
+
+def _ahead(state: State, buckets: dict[str, Bucket], turn: Turn, wanted: Want, now: float) -> Grant | None:
+    """Leave for requests to come, where nobody waits for anything."""
+    is_tight = turn.wait_seconds is not None or turn.cooling is not None or state.get("pause", 0.0) > now
+    if is_tight or state["queue"] or not buckets:
+        return None
+    sides = [_Side(name, bucket, _kind(name) == "tokens") for name, bucket in buckets.items()]
+    part = min(
+        (side.bucket.level / _AHEAD_PART / side.amount(wanted) for side in sides if side.amount(wanted) > 0),
+        default=1.0,
+    )
+    want = Want(int(wanted.requests * min(part, 1.0)), wanted.tokens * min(part, 1.0))
+    if want.requests < 1 or any(seconds_until(side.bucket, side.amount(want)) > 0 for side in sides):
+        return None
+    return _grant(sides, want, may_probe=False, now=now)
 
 
 class _Side(NamedTuple):

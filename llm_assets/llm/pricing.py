@@ -86,9 +86,13 @@ def worst_price(
     Nothing is taken as cached, writing to the cache is taken at its surcharge, and a service tier that was
     asked for counts only if it makes the call dearer, for the answer may come from the standard tier.
     """
-    bounds = [_bound(prices, input_tokens, output_tokens, audio_seconds) for prices in _worst_prices(model)]
-    known = [bound for bound in bounds if bound is not None]
-    return max(known) if len(known) == len(bounds) else None
+    worst = Decimal(0)
+    for prices in _worst_prices(model):
+        bound = _bound(prices, input_tokens, output_tokens, audio_seconds)
+        if bound is None:
+            return None
+        worst = max(worst, bound)
+    return worst
 
 
 def known_price(model: ModelConfig) -> bool:
@@ -136,8 +140,10 @@ def _bound(
     if prices.input is None or prices.output is None:
         return None
     size = input_tokens + math.ceil(audio_seconds * AUDIO_TOKENS_PER_SECOND)
-    kinds = [prices.input, prices.cache_write, prices.audio_input if audio_seconds else None]
-    dearest = max(kind.at(size) for kind in kinds if kind is not None)
+    dearest = prices.input.at(size)
+    for kind in (prices.cache_write, prices.audio_input if audio_seconds else None):
+        if kind is not None:
+            dearest = max(dearest, kind.at(size))
     return (size * dearest + output_tokens * prices.output.at(size)) / _MILLION
 
 
@@ -164,11 +170,11 @@ def _nothing_yet(model: ModelConfig) -> dict[tuple[str, str | None, int], _UnitP
 _KNOWN = Remembered(_nothing_yet)
 
 
-def _worst_prices(model: ModelConfig) -> list[_UnitPrices | None]:
+def _worst_prices(model: ModelConfig) -> tuple[_UnitPrices | None, ...]:
     """Of the standard tier, and of the one that was asked for."""
     asked = model.parameters.get("service_tier")
-    tiers = ["", str(asked)] if asked else [""]
-    return [_prices(model, model.model, tier) for tier in tiers]
+    standard = _prices(model, model.model, "")
+    return (standard, _prices(model, model.model, str(asked))) if asked else (standard,)
 
 
 def _overridden(price: Price, listed: _UnitPrices) -> _UnitPrices:

@@ -15,6 +15,7 @@ from llm_assets.llm.requests import ChatRequest, OutputSchema, Request
 # What a provider adds around every message and for the schema it is told to follow.
 _FRAME_TOKENS = 64
 _TOKENS_PER_MESSAGE = 8
+_OWN_LIMITS = ("max_completion_tokens", "max_tokens")
 _OUTPUT_IF_UNLIMITED = 128_000
 # Nobody speaks that fast in any script; where a model names no limit, the most a transcript can have.
 _TRANSCRIPT_TOKENS_PER_SECOND = 20
@@ -24,12 +25,12 @@ _REMEMBERED_KINDS = 256
 
 def most_input_tokens(request: ChatRequest) -> int:
     """A bound no tokenizer passes: every token is at least one byte of UTF-8."""
-    size = sum(
-        len(message.content.encode("utf-8", "replace")) + _TOKENS_PER_MESSAGE for message in request.messages
-    )
+    size = _FRAME_TOKENS + _TOKENS_PER_MESSAGE * len(request.messages)
+    for message in request.messages:
+        size += len(message.content.encode("utf-8", "replace"))
     if request.output_schema is not None:
         size += _SCHEMA_SIZES.of(request.output_schema)
-    return size + _FRAME_TOKENS
+    return size
 
 
 def _schema_size(schema: OutputSchema) -> int:
@@ -41,8 +42,8 @@ _SCHEMA_SIZES = Remembered(_schema_size)
 
 def most_output_tokens(request: ChatRequest, model: ModelConfig) -> int:
     # What the model's own parameters say is sent as it is, whatever the request says.
-    own = [model.parameters.get(name) for name in ("max_completion_tokens", "max_tokens")]
-    most = max((value for value in own if isinstance(value, int)), default=0)
+    own = [model.parameters.get(name) for name in _OWN_LIMITS] if model.parameters else []
+    most = max((value for value in own if isinstance(value, int)), default=0) if own else 0
     return most or request.max_output_tokens or model.max_output_tokens or _OUTPUT_IF_UNLIMITED
 
 

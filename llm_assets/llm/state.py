@@ -1,7 +1,8 @@
 """The state that outlives a process and is shared by several: journal, limits and budget.
 
 One thread owns the connection and commits whatever has queued up in one transaction, so a hundred
-concurrent calls cost one commit, not a hundred. An operation sees the state alone, must not block, and may
+concurrent calls cost one commit, not a hundred. While there is more than one caller, a moment passes between
+two transactions, so that there are few of them. An operation sees the state alone, must not block, and may
 run more than once before one run of it counts.
 """
 
@@ -21,10 +22,13 @@ from typing import Any, Protocol, TypeVar
 from llm_assets.errors import StateUnavailable
 
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 Row = Sequence[Any]
 _LOG = logging.getLogger(__name__)
 _RETRY_EVERY_SECONDS = 0.05
 _OPEN_AGAIN_SECONDS = 0.2
+# A transaction costs as much as many operations; no answer of a model comes as fast as this.
+_GATHER_SECONDS = 0.005
 
 
 class Rows(Protocol):
@@ -40,6 +44,10 @@ class Transaction(Protocol):
     """An open transaction. Statements name their parameters `:like_this` and run on every database."""
 
     def execute(self, statement: str, parameters: Mapping[str, Any] = ...) -> Rows: ...
+    def execute_many(self, statement: str, parameters: Sequence[Mapping[str, Any]]) -> None:
+        """Run a statement that gives nothing back once for each of `parameters`, of which there is one."""
+        ...
+
     def now(self) -> float:
         """Seconds since the epoch, by the clock that all who share the state have in common."""
         ...
@@ -85,9 +93,13 @@ class OutOfReach(StateUnavailable):
 
 @dataclass(slots=True)
 class _Job:
-    operation: Callable[[Transaction], Any]
+    """What one caller waits for: an operation of its own, or its `item` in one that does many together."""
+
+    operation: Callable[..., Any]
     durable: bool
     future: asyncio.Future[Any]
+    item: Any = None
+    together: bool = False
     result: Any = None
 
 
@@ -170,12 +182,27 @@ class State:
         Raises StateUnavailable when the database stays locked or unreachable. A cancelled caller does not
         undo an operation that is already on its way.
         """
-        future: asyncio.Future[Result] = self._loop.create_future()
-        self._queued.append(_Job(operation, durable, future))
+        return await self._queue(_Job(operation, durable, self._loop.create_future()))
+
+    async def run_together(
+        self,
+        operation: Callable[[Transaction, list[Item]], Sequence[Result]],
+        item: Item,
+        *,
+        durable: bool = False,
+    ) -> Result:
+        """The same for one item of an operation that does everybody's at once, in the order of the items.
+
+        Within one transaction such operations come after all others.
+        """
+        return await self._queue(_Job(operation, durable, self._loop.create_future(), item, together=True))
+
+    def _queue(self, job: _Job) -> asyncio.Future[Any]:
+        self._queued.append(job)
         if self._idle:  # whatever else this turn of the loop asks for goes into the same transaction
             self._idle = False
             self._loop.call_soon(self._hand_over)
-        return await future
+        return job.future
 
     def _hand_over(self) -> None:
         """Give the thread what has queued up; what comes while it works is the next transaction."""
@@ -228,8 +255,7 @@ class State:
                 if failed and database.is_committed():
                     return None
                 with database.transaction(durable=durable) as transaction:
-                    for job in batch:
-                        job.result = job.operation(transaction)
+                    _do_all(batch, transaction)
             except database.errors as error:
                 message = f"{database.name} cannot be used: {_first_line(error)}"
                 if not database.is_passing(error):
@@ -259,7 +285,23 @@ class State:
             else:
                 job.future.set_exception(error)
         # The callers go on first, so that what they ask for next is in the next transaction.
-        self._loop.call_soon(self._hand_over)
+        if len(batch) > 1:
+            self._loop.call_later(_GATHER_SECONDS, self._hand_over)
+        else:
+            self._loop.call_soon(self._hand_over)
+
+
+def _do_all(batch: list[_Job], transaction: Transaction) -> None:
+    together: dict[Callable[..., Any], list[_Job]] = {}
+    for job in batch:
+        if job.together:
+            together.setdefault(job.operation, []).append(job)
+        else:
+            job.result = job.operation(transaction)
+    for operation, jobs in together.items():
+        results = operation(transaction, [job.item for job in jobs])
+        for job, result in zip(jobs, results, strict=True):
+            job.result = result
 
 
 def _first_line(error: Exception) -> str:

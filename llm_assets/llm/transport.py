@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -59,13 +59,15 @@ class HttpRequest:
         raise TypeError("an HttpRequest carries credentials and stays in its process")
 
 
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
+class HttpResponse(NamedTuple):
     """A whole answer. `headers` ignore case."""
 
     status: int
     headers: Mapping[str, str]
-    body: bytes = dataclasses.field(repr=False)
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"HttpResponse(status={self.status}, {len(self.body)} bytes)"
 
 
 def is_loopback(host: str | None) -> bool:

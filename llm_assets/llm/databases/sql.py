@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
@@ -154,6 +154,10 @@ class SqlDatabase:
     def execute(self, statement: str, parameters: Mapping[str, Any] = _NOTHING) -> Rows:
         assert self._connection is not None
         return cast("Rows", self._connection.execute(_text(statement), parameters))
+
+    def execute_many(self, statement: str, parameters: Sequence[Mapping[str, Any]]) -> None:
+        assert self._connection is not None
+        self._connection.execute(_text(statement), list(parameters))
 
     @contextmanager
     def _begin(self) -> Generator[Connection]:

@@ -6,7 +6,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -155,6 +155,10 @@ class SqliteDatabase:
     def execute(self, statement: str, parameters: Mapping[str, Any] = _NOTHING) -> Rows:
         assert self._connection is not None
         return self._connection.execute(statement, parameters)
+
+    def execute_many(self, statement: str, parameters: Sequence[Mapping[str, Any]]) -> None:
+        assert self._connection is not None
+        self._connection.executemany(statement, parameters)
 
     def show_alive(self, client: str) -> None:
         """Hold a lock that the operating system takes back when the process ends, however it ends."""

@@ -7,8 +7,7 @@ wrong in the terms of `errors.py`. All of it is synchronous and free of I/O.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from llm_assets.llm.models import ModelConfig
 from llm_assets.llm.requests import Answer, ChatRequest, Request
@@ -16,8 +15,7 @@ from llm_assets.llm.transport import HttpRequest, HttpResponse
 from llm_assets.usage import Usage
 
 
-@dataclass(frozen=True, slots=True)
-class DimensionReport:
+class DimensionReport(NamedTuple):
     """What a server told about one dimension of a limit. What it did not tell is None.
 
     `reset_seconds` is how long until the whole limit is available again, so the window of the limit shows
@@ -29,8 +27,7 @@ class DimensionReport:
     reset_seconds: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class LimitReport:
+class LimitReport(NamedTuple):
     """What a server told about its limits, true at some moment between sending and answering."""
 
     requests: DimensionReport | None

@@ -1,0 +1,119 @@
+"""What all calls of a client share, and what one call carries along."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from llm_assets.clock import Clock
+from llm_assets.errors import ClientClosed
+from llm_assets.llm.budget import Budget
+from llm_assets.llm.concurrency import Window
+from llm_assets.llm.journal import Journal
+from llm_assets.llm.journal_entry import Entry
+from llm_assets.llm.limits import Limiter
+from llm_assets.llm.metrics import Metrics
+from llm_assets.llm.models import ClientConfig, Limits, ModelConfig
+from llm_assets.llm.providers.base import Provider
+from llm_assets.llm.requests import Request
+from llm_assets.llm.sizes import OutputSizes
+from llm_assets.llm.transport import HttpRequest, Transport
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One model of a chain, ready to be asked. `server` says whose answers these are, for the journal."""
+
+    model: ModelConfig
+    provider: Provider
+    pool: str
+    server: str
+    limits: Limits | None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one logical call has been through so far, over all attempts and models.
+
+    `on_the_wire` while its request is sent and nothing but the answer is waited for.
+    """
+
+    started_at: float
+    give_up_at: float
+    attempts: int = 0
+    rate_limited: int = 0
+    wait_seconds: float = 0.0
+    http_status: int | None = None
+    request_id: str | None = None
+    latency_seconds: float = 0.0
+    uninformed_refusals: int = 0
+    on_the_wire: bool = False
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request on the wire: its task, and the moment at which it is given up."""
+
+    task: asyncio.Task[None]
+    give_up_at: float
+
+
+@dataclass(slots=True)
+class Services:
+    """What all models of a client share. `on_the_wire` are the exchanges that have been sent, by the journal
+    key of the request: no key is there twice.
+
+    `answered` says whether any model has answered this client yet, `forbidden` counts the calls
+    that ended with 403 until then. `closing` says that nothing new is sent.
+    """
+
+    config: ClientConfig
+    clock: Clock
+    transport: Transport
+    limiter: Limiter
+    budget: Budget
+    journal: Journal
+    metrics: Metrics
+    run_id: str
+    sizes: OutputSizes = field(default_factory=OutputSizes)
+    windows: dict[str, Window] = field(default_factory=dict[str, Window])
+    on_the_wire: dict[bytes, Exchange] = field(default_factory=dict[bytes, Exchange])
+    answered: bool = False
+    forbidden: int = 0
+    closing: bool = False
+
+    def require_open(self) -> None:
+        """Raises ClientClosed once the client is closing."""
+        if self.closing:
+            raise ClientClosed("the client is closing, so this was not sent; ask again with another client")
+
+    def window(self, link: Link) -> Window:
+        window = self.windows.get(link.pool)
+        if window is None:
+            window = self.windows[link.pool] = Window(self.config.max_concurrency)
+            if link.limits is not None:
+                window.open()
+        return window
+
+
+class Call(NamedTuple):
+    """One request to one model. `reason` says why it is not the chain's first model.
+
+    `key` is its journal key, `keys` those of all models of the chain: any of their answers will do.
+    """
+
+    link: Link
+    request: Request
+    wire: HttpRequest
+    key: bytes
+    keys: list[bytes]
+    tally: Tally
+    reason: str | None
+
+
+class Found(NamedTuple):
+    """An entry of the journal: new, or paid for by an earlier call."""
+
+    entry: Entry
+    from_journal: bool
