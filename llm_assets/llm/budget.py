@@ -133,9 +133,11 @@ class Budget:
         Asks the ledger only when what it said last leaves too little. What is spent seldom becomes less (when
         a process that seemed dead comes back), and then the next call finds out.
         """
-        caps = self._current_caps()
+        spent = self._spent
         tight = [
-            cap for cap in caps if cap.of(self._spent.get(cap.account, NOTHING)) + cap.of(worst) > cap.most
+            cap
+            for cap in self._current_caps()
+            if cap.of(spent.get(cap.account, NOTHING)) + cap.of(worst) > cap.most
         ]
         for cap in tight:
             if cap.of(worst) > cap.most > 0:  # a cap of nothing is for all calls, and so stops the run

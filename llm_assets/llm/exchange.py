@@ -39,7 +39,6 @@ def start_exchange(
     task = loop.create_task(_exchange_into(done, services, call, grant, reservation))
     give_up_at = services.clock.now() + services.config.retry.deadline_seconds
     services.on_the_wire[call.key] = Exchange(task, give_up_at)
-    task.add_done_callback(lambda _: services.on_the_wire.pop(call.key))
     return done
 
 
@@ -62,6 +61,8 @@ async def _exchange_into(
     else:
         if not done.done():
             done.set_result(found)
+    finally:
+        del services.on_the_wire[call.key]
 
 
 async def _exchange(

@@ -136,15 +136,17 @@ def book(
 
 def added_up(settled: Iterable[Settled]) -> list[Settled]:
     """The same in as few items as there are sets of accounts."""
-    sums: dict[tuple[str, ...], Settled] = {}
-    for item in settled:
-        known = sums.get(item.accounts)
-        sums[item.accounts] = (
-            item
-            if known is None
-            else Settled(item.accounts, known.released + item.released, known.spent + item.spent)
-        )
-    return list(sums.values())
+    sums: dict[tuple[str, ...], list[int]] = {}
+    for accounts, released, spent in settled:
+        known = sums.setdefault(accounts, [0, 0, 0, 0])
+        known[0] += released.nano_usd
+        known[1] += released.tokens
+        known[2] += spent.nano_usd
+        known[3] += spent.tokens
+    return [
+        Settled(accounts, Spending(usd, tokens), Spending(spent_usd, spent_tokens))
+        for accounts, (usd, tokens, spent_usd, spent_tokens) in sums.items()
+    ]
 
 
 def spent_in(state: State, account: str) -> Spending:

@@ -18,11 +18,11 @@ class Remembered(Generic[T]):
 
     def __init__(self, make: Callable[..., T]) -> None:
         self._make = make
-        self._made: dict[tuple[int, ...], tuple[tuple[object, ...], T]] = {}
+        self._made: dict[int | tuple[int, ...], tuple[tuple[object, ...], T]] = {}
 
     def of(self, *objects: object) -> T:
         """What `make(*objects)` gave the first time."""
-        key = tuple(map(id, objects))
+        key = id(objects[0]) if len(objects) == 1 else tuple(map(id, objects))
         known = self._made.get(key)
         if known is None:
             if len(self._made) >= _MOST_REMEMBERED:

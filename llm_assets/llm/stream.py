@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -26,7 +26,7 @@ async def stream(
     The first exception of `function` or of the input cancels the rest, waits for it and is raised.
     Close the iterator (`contextlib.aclosing`) when leaving it early.
     """
-    work = _Work(function, _aiter(items), concurrency)
+    work = _Work(function, items, concurrency)
     try:
         while await work.has_results():
             yield work.results.popleft()
@@ -44,14 +44,15 @@ class _Work(Generic[Item, Result]):
     def __init__(
         self,
         function: Callable[[Item], Awaitable[Result]],
-        items: AsyncIterator[Item],
+        items: Iterable[Item] | AsyncIterable[Item],
         concurrency: int,
     ) -> None:
         self.results: deque[Result] = deque()
         # What is under way and what nobody has taken yet, together, are at most this many.
         self.slots = asyncio.Semaphore(concurrency)
         self._function = function
-        self._items = items
+        self._slow = aiter(items) if isinstance(items, AsyncIterable) else None
+        self._quick = None if isinstance(items, AsyncIterable) else iter(items)
         self._reading = asyncio.Lock()
         self._at_end = False
         self._error: BaseException | None = None
@@ -95,25 +96,32 @@ class _Work(Generic[Item, Result]):
         while True:
             await self.slots.acquire()
             self._idle += 1
-            async with self._reading:
-                if self._at_end:
-                    return
-                try:
-                    item = await anext(self._items)
-                except StopAsyncIteration:
-                    self._at_end = True
-                    return
+            item = await self._read() if self._quick is None else next(self._quick, _END)
+            if isinstance(item, _End):
+                return
             self._idle -= 1
             if not self._idle and len(self._workers) < self._most:
                 self._add_worker()
-            self.results.append(await self._function(item))
-            self._news.set()
+            result = await self._function(item)
+            if not self.results:  # else it is on its way to be told
+                self._news.set()
+            self.results.append(result)
+
+    async def _read(self) -> Item | _End:
+        """The next item, for one worker at a time: most iterators bear no more."""
+        assert self._slow is not None
+        async with self._reading:
+            if self._at_end:
+                return _END
+            try:
+                return await anext(self._slow)
+            except StopAsyncIteration:
+                self._at_end = True
+                return _END
 
 
-async def _aiter(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[Item]:
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-    else:
-        for item in items:
-            yield item
+class _End:
+    """What comes after the last item."""
+
+
+_END = _End()

@@ -19,8 +19,10 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
+from multidict import CIMultiDict
 
 from llm_assets.errors import NOT_SENT, TOO_MUCH_SENT, ConnectionFailed
+from llm_assets.llm.remembered import Remembered
 
 # Past this size aiohttp warns that plain bytes keep the event loop busy.
 _LARGEST_PLAIN_BODY_BYTES = 2**20
@@ -102,6 +104,8 @@ class Transport:
         self._max_connections = max_connections
         self._session: aiohttp.ClientSession | None = None
         self._proxies: dict[str, str] = {}
+        # A provider's headers are the same for every request.
+        self._headers = Remembered(CIMultiDict[str])
 
     async def __aenter__(self) -> Self:
         # aiohttp's own trust_env asks the environment in a thread on every request, and reads ~/.netrc,
@@ -137,7 +141,7 @@ class Transport:
             async with self._session.request(
                 request.method,
                 request.url,
-                headers=request.headers,
+                headers=self._headers.of(request.headers),
                 data=_payload(request),
                 allow_redirects=False,
                 proxy=proxy,

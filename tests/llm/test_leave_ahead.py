@@ -52,7 +52,7 @@ async def full_pool(store: Counted, name: str = "a") -> Limiter:
 
 async def ask(limiter: Limiter, times: int, pause_seconds: float) -> None:
     for _ in range(times):
-        grant = await limiter.acquire("m", Want(1, 10), LIMITS, max_wait_seconds=10)
+        grant = await limiter.acquire("m", Want(1, 10), LIMITS, max_wait_seconds=60)
         limiter.settle("m", Return(grant=grant))
         await asyncio.sleep(pause_seconds)
 
