@@ -95,7 +95,8 @@ class ModelChain:
                 break
             reason = _reason(request, errors)
             try:
-                await self._require_context(request, link)
+                if not _surely_fits(request, link):
+                    await self._require_context(request, link)
                 wire = link.provider.build(request, link.model)
                 call = Call(link, request, wire, key, keys, tally, reason)
                 return await ask(self._services, call)
@@ -155,12 +156,8 @@ class ModelChain:
 
     async def _require_context(self, request: Request, link: Link) -> None:
         """Raise ContextTooLong before paying for the refusal, when the count says that it cannot fit."""
-        window = link.model.context_window
-        if window is None or not isinstance(request, ChatRequest):
-            return
-        allowed = window - min(most_output_tokens(request, link.model), window // 2)
-        if sum(len(message.content) for message in request.messages) <= allowed:
-            return  # a token is at least one character of any text we know of
+        assert isinstance(request, ChatRequest)
+        allowed = _most_input(request, link)
         text = "\n".join(message.content for message in request.messages)
         tokens = await self._counter.count(text, link.model.model)
         if tokens > allowed:
@@ -168,6 +165,22 @@ class ModelChain:
                 f"about {tokens:,} tokens do not fit {link.model.model}, which takes {allowed:,} "
                 "beside the answer"
             )
+
+
+def _surely_fits(request: Request, link: Link) -> bool:
+    """A token is at least one character of any text we know of."""
+    if link.model.context_window is None or not isinstance(request, ChatRequest):
+        return True
+    characters = 0
+    for message in request.messages:
+        characters += len(message.content)
+    return characters <= _most_input(request, link)
+
+
+def _most_input(request: ChatRequest, link: Link) -> int:
+    window = link.model.context_window
+    assert window is not None
+    return window - min(most_output_tokens(request, link.model), window // 2)
 
 
 def _another_model_may_help(error: CallFailed) -> bool:

@@ -29,6 +29,7 @@ _RETRY_EVERY_SECONDS = 0.05
 _OPEN_AGAIN_SECONDS = 0.2
 # A transaction costs as much as many operations; no answer of a model comes as fast as this.
 _GATHER_SECONDS = 0.005
+_ENOUGH = 48
 
 
 class Rows(Protocol):
@@ -116,6 +117,7 @@ class State:
         self._loop = asyncio.get_running_loop()
         self._queued: list[_Job] = []
         self._idle = True
+        self._gathering: asyncio.TimerHandle | None = None
         self._batches: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._opened: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
@@ -175,37 +177,43 @@ class State:
             self._end_within_seconds,
         )
 
-    async def run(self, operation: Callable[[Transaction], Result], *, durable: bool = False) -> Result:
+    def run(
+        self, operation: Callable[[Transaction], Result], *, durable: bool = False
+    ) -> asyncio.Future[Result]:
         """Run `operation` inside the next transaction and return its result once that is committed.
 
         `durable` makes the commit survive a power cut, not only the end of the process.
         Raises StateUnavailable when the database stays locked or unreachable. A cancelled caller does not
         undo an operation that is already on its way.
         """
-        return await self._queue(_Job(operation, durable, self._loop.create_future()))
+        return self._queue(_Job(operation, durable, self._loop.create_future()))
 
-    async def run_together(
+    def run_together(
         self,
         operation: Callable[[Transaction, list[Item]], Sequence[Result]],
         item: Item,
         *,
         durable: bool = False,
-    ) -> Result:
+    ) -> asyncio.Future[Result]:
         """The same for one item of an operation that does everybody's at once, in the order of the items.
 
         Within one transaction such operations come after all others.
         """
-        return await self._queue(_Job(operation, durable, self._loop.create_future(), item, together=True))
+        return self._queue(_Job(operation, durable, self._loop.create_future(), item, together=True))
 
     def _queue(self, job: _Job) -> asyncio.Future[Any]:
         self._queued.append(job)
         if self._idle:  # whatever else this turn of the loop asks for goes into the same transaction
             self._idle = False
             self._loop.call_soon(self._hand_over)
+        elif self._gathering is not None and len(self._queued) >= _ENOUGH:
+            self._gathering.cancel()
+            self._hand_over()
         return job.future
 
     def _hand_over(self) -> None:
         """Give the thread what has queued up; what comes while it works is the next transaction."""
+        self._gathering = None
         if not self._queued:
             self._idle = True
             return
@@ -286,7 +294,7 @@ class State:
                 job.future.set_exception(error)
         # The callers go on first, so that what they ask for next is in the next transaction.
         if len(batch) > 1:
-            self._loop.call_later(_GATHER_SECONDS, self._hand_over)
+            self._gathering = self._loop.call_later(_GATHER_SECONDS, self._hand_over)
         else:
             self._loop.call_soon(self._hand_over)
 

@@ -68,18 +68,18 @@ def openai_limits(headers: Mapping[str, str]) -> LimitReport | None:
         headers.get("x-ratelimit-remaining-requests"),
         headers.get("x-ratelimit-reset-requests"),
     )
-    tokens = _tighter(
-        _dimension(
-            headers.get("x-ratelimit-limit-tokens"),
-            headers.get("x-ratelimit-remaining-tokens"),
-            headers.get("x-ratelimit-reset-tokens"),
-        ),
-        _dimension(
+    tokens = _dimension(
+        headers.get("x-ratelimit-limit-tokens"),
+        headers.get("x-ratelimit-remaining-tokens"),
+        headers.get("x-ratelimit-reset-tokens"),
+    )
+    if "x-ratelimit-limit-project-tokens" in headers or "x-ratelimit-remaining-project-tokens" in headers:
+        project_tokens = _dimension(
             headers.get("x-ratelimit-limit-project-tokens"),
             headers.get("x-ratelimit-remaining-project-tokens"),
             headers.get("x-ratelimit-reset-project-tokens"),
-        ),
-    )
+        )
+        tokens = _tighter(tokens, project_tokens)
     return None if requests is None and tokens is None else LimitReport(requests, tokens)
 
 

@@ -15,6 +15,7 @@ from pydantic_core import from_json, to_json
 # Known to hold anything: what narrows a type by a call costs a call.
 _OBJECT: Any = dict
 _LIST: Any = list
+_MISSING: Any = None
 # No count of tokens and no number of seconds of one answer comes near it.
 _GREATEST_NUMBER = 10**9
 
@@ -60,13 +61,13 @@ def _decode_slowly(body: bytes) -> Any:
 
 def object_in(container: dict[str, Any], name: str) -> dict[str, Any]:
     """The object called `name`, empty when it is missing or something else."""
-    value = container.get(name)
+    value = container.get(name, _MISSING)
     return value if isinstance(value, _OBJECT) else {}
 
 
 def objects_in(container: dict[str, Any], name: str) -> list[dict[str, Any]]:
     """The objects in the list called `name`; whatever else is in it is left out."""
-    value = container.get(name)
+    value = container.get(name, _MISSING)
     return [item for item in value if isinstance(item, _OBJECT)] if isinstance(value, _LIST) else []
 
 
@@ -83,6 +84,9 @@ def count_in(container: dict[str, Any], name: str) -> int:
 
 def known_count_in(container: dict[str, Any], name: str) -> int | None:
     """The count called `name`, None when it is missing or no count that could be true."""
+    value = container.get(name)
+    if type(value) is int and 0 <= value <= _GREATEST_NUMBER:
+        return value
     number = number_in(container, name)
     return None if number is None else int(number)
 
