@@ -92,7 +92,7 @@ async def _read_all(
 ) -> list[_Read]:
     """In the order in which they were found; those that have to settle are read last."""
     reporter = ProgressReporter("recordings", len(found), context.log.info)
-    preparers = Preparers()
+    preparers = Preparers(keeps_workers=True)
 
     async def read(number: int) -> tuple[int, _Read]:
         day, each = found[number]

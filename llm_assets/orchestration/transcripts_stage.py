@@ -48,7 +48,7 @@ class TranscriptionStage:
     def __init__(self, sidecars: Sidecars, config: ClientConfig) -> None:
         self._sidecars = sidecars
         self._config = config
-        self._preparers = Preparers()
+        self._preparers = Preparers(keeps_workers=True)
         self._room = AudioRoom()
 
     async def __aenter__(self) -> Self:

@@ -11,10 +11,10 @@ import os
 import pickle
 import signal
 import socket
+import subprocess
 import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from llm_assets.errors import WorkersUnavailable
 from llm_assets.recordings.worker_messages import LENGTH_BYTES, End, Job, Order, Result
@@ -23,6 +23,7 @@ from llm_assets.recordings.worker_messages import LENGTH_BYTES, End, Job, Order,
 _GIVES_MEMORY_BACK = {"MALLOC_MMAP_THRESHOLD_": "524288", "MALLOC_TRIM_THRESHOLD_": "1048576"}
 _MODULE = "llm_assets.recordings.worker_process"
 _START_SECONDS = 120.0
+_REAP_SECONDS = 0.002
 
 
 class WorkerDied(Exception):
@@ -34,10 +35,15 @@ class TimedOut(WorkerDied):
 
 
 class Worker:
-    """One process. After anything but a job's end it is at an unknown point and has to be killed."""
+    """One process. After anything but a job's end it is at an unknown point and has to be killed.
 
-    def __init__(self, process: Process, to: asyncio.StreamWriter, back: asyncio.StreamReader) -> None:
-        self._process, self._to, self._back = process, to, back
+    It outlives an event loop: between two jobs it can be `detached`, and `attached` in another loop.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], ours: socket.socket) -> None:
+        self._process, self._socket = process, ours
+        self._to: asyncio.StreamWriter
+        self._back: asyncio.StreamReader
 
     @classmethod
     async def start(cls, memory_bytes: int) -> Self:
@@ -47,15 +53,28 @@ class Worker:
             WorkersUnavailable: it does not come up. That is no recording's fault.
         """
         try:
-            worker = cls(*await _started(memory_bytes))
+            worker = cls(*_started(memory_bytes))
         except OSError as error:
             raise _cannot_start(error) from error
         try:
+            await worker.attach()
             await worker.receive(_START_SECONDS)
         except BaseException as error:
             await worker.kill()
             raise (_cannot_start(error) if isinstance(error, WorkerDied) else error) from error
         return worker
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    async def attach(self) -> None:
+        """Speak to it from the running loop, through a socket of the loop's own."""
+        self._back, self._to = await asyncio.open_connection(sock=self._socket.dup())
+
+    def detach(self) -> None:
+        """Leave the loop. Between jobs nothing is on its way in either direction."""
+        self._to.close()
 
     async def send(self, order: Order) -> None:
         """Raises WorkerDied."""
@@ -79,10 +98,22 @@ class Worker:
             raise WorkerDied(await self._how_it_ended()) from error
 
     async def kill(self) -> None:
-        if self._process.returncode is None:
+        self.end()
+        # By asking: it may have been started by another loop, which would be told of its end.
+        while self._process.poll() is None:  # noqa: ASYNC110
+            await asyncio.sleep(_REAP_SECONDS)
+
+    def end(self) -> None:
+        """Have it killed, from any thread, without waiting for it."""
+        if self._process.poll() is None:
             self._process.kill()
-        self._to.close()
-        await self._process.wait()
+        if hasattr(self, "_to") and not self._to.is_closing():
+            self._to.close()
+        self._socket.close()
+
+    def wait(self) -> None:
+        """Until a killed one is gone."""
+        self._process.wait()
 
     async def _how_it_ended(self) -> str:
         await self.kill()
@@ -93,14 +124,29 @@ class Worker:
         return f"the process was ended by {name}"
 
 
-class WorkerPool:
-    """At most `processes` at work, and those that wait for work."""
+class Spares(Protocol):
+    """Where workers without work are kept from one pool to the next."""
 
-    def __init__(self, processes: int, memory_bytes: int) -> None:
+    def take(self, memory_bytes: int) -> Worker | None: ...
+
+    def keep(self, worker: Worker, memory_bytes: int) -> None: ...
+
+
+class WorkerPool:
+    """At most `processes` at work, and those that wait for work.
+
+    At first one is started, then as many at a time as there are already: little work is done by one worker
+    before a second one would be up. With `spares`, those that are well are not ended but kept.
+    """
+
+    def __init__(self, processes: int, memory_bytes: int, spares: Spares | None = None) -> None:
         self._memory_bytes = memory_bytes
         self._places = asyncio.Semaphore(processes)
+        self._spares = spares
         self._workers: set[Worker] = set()
         self._idle: list[Worker] = []
+        self._starting = 0
+        self._changed = asyncio.Event()
         self._is_closed = False
 
     async def results(self, job: Job, timeout_seconds: float) -> AsyncGenerator[Any]:
@@ -126,10 +172,31 @@ class WorkerPool:
             raise message.error
 
     async def _taken(self) -> Worker:
-        if self._is_closed:
-            raise _closed()
-        worker = self._idle.pop() if self._idle else await Worker.start(self._memory_bytes)
+        while not self._is_closed:
+            if self._idle:
+                return self._idle.pop()
+            if self._starting < max(1, len(self._workers)):
+                return await self._another()
+            await self._changed.wait()
+        raise _closed()
+
+    async def _another(self) -> Worker:
+        self._starting += 1
+        try:
+            worker = await self._spare() or await Worker.start(self._memory_bytes)
+        finally:
+            self._starting -= 1
+            self._tell_who_waits()
         self._workers.add(worker)
+        if self._is_closed:
+            await worker.kill()
+            raise _closed()
+        return worker
+
+    async def _spare(self) -> Worker | None:
+        worker = self._spares.take(self._memory_bytes) if self._spares else None
+        if worker is not None:
+            await worker.attach()
         return worker
 
     async def _put_back(self, worker: Worker, *, is_idle: bool) -> None:
@@ -137,23 +204,34 @@ class WorkerPool:
             self._idle.append(worker)
         else:
             self._workers.discard(worker)
+        self._tell_who_waits()
+        if not is_idle:
             await worker.kill()
 
+    def _tell_who_waits(self) -> None:
+        self._changed.set()
+        self._changed.clear()
+
     async def close(self) -> None:
-        """End the processes at once, whatever they are at."""
+        """End the processes at once, whatever they are at; or keep those that are at nothing."""
         self._is_closed = True
+        self._tell_who_waits()
+        if self._spares is not None:
+            for worker in self._idle:
+                self._workers.discard(worker)
+                worker.detach()
+                self._spares.keep(worker, self._memory_bytes)
         await asyncio.gather(*(worker.kill() for worker in self._workers))
         self._workers.clear()
         self._idle.clear()
 
 
-async def _started(memory_bytes: int) -> tuple[Process, asyncio.StreamWriter, asyncio.StreamReader]:
-    # A socket and no pipes: asyncio waits for a process until its pipes are read to their end.
+def _started(memory_bytes: int) -> tuple[subprocess.Popen[bytes], socket.socket]:
     ours, its = socket.socketpair()
     with its:
         try:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", _MODULE, str(memory_bytes)),
+            process = subprocess.Popen(  # noqa: S603 - our own module
+                (sys.executable, "-P", "-m", _MODULE, str(memory_bytes)),
                 stdin=its.fileno(),
                 stdout=its.fileno(),
                 env=_surroundings(),
@@ -161,8 +239,7 @@ async def _started(memory_bytes: int) -> tuple[Process, asyncio.StreamWriter, as
         except BaseException:
             ours.close()
             raise
-    back, to = await asyncio.open_connection(sock=ours)
-    return process, to, back
+    return process, ours
 
 
 def _surroundings() -> dict[str, str]:

@@ -21,6 +21,7 @@ from llm_assets.recordings.limits import ChunkLimits, Listening
 from llm_assets.recordings.place import FoundRecording
 from llm_assets.recordings.row import listed_row, require_printable
 from llm_assets.recordings.source import RecordingSource
+from llm_assets.recordings.spare_workers import SPARES
 from llm_assets.recordings.worker_messages import Job
 from llm_assets.recordings.worker_pool import TimedOut, WorkerDied, WorkerPool
 from llm_assets.records import AudioChunk, Recording, RowStatus
@@ -37,13 +38,15 @@ class Preparers:
 
     `processes` is how many work at once, by default one for each core. `timeout_seconds` is for reading a
     small recording or making one chunk; large ones get more. `memory_bytes` is what decoding may take
-    in one process, beyond what the process itself needs.
+    in one process, beyond what the process itself needs. With `keeps_workers`, those without work when it
+    is left serve the next one that is entered within seconds, in whichever event loop.
 
         async with Preparers() as preparers:
             async for chunk in preparers.chunks(source, recording, ChunkLimits()):
                 ...
 
-    Belongs to the event loop in which it is entered. Leaving it ends the processes, whatever they are at.
+    Belongs to the event loop in which it is entered. Leaving it ends the processes, whatever they are at,
+    except those it keeps.
     """
 
     def __init__(
@@ -52,16 +55,18 @@ class Preparers:
         processes: int | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         memory_bytes: int = DEFAULT_MEMORY_BYTES,
+        keeps_workers: bool = False,
     ) -> None:
         processes = usable_cores() if processes is None else processes
         for name, value in {"processes": processes, "timeout_seconds": timeout_seconds}.items():
             if value <= 0:
                 raise ConfigurationError(f"Preparers.{name} is {value}; it must be above 0")
         self._timeout_seconds = timeout_seconds
-        self._pool = WorkerPool(processes, memory_bytes)
+        spares = SPARES if keeps_workers else None
+        self._pool = WorkerPool(processes, memory_bytes, spares)
         self._fetcher = Fetcher(processes + AHEAD)
         # Of its own: who asks for halves may hold, by the chunks it has yet to take, all of the others.
-        self._halving = WorkerPool(1, memory_bytes)
+        self._halving = WorkerPool(1, memory_bytes, spares)
 
     async def __aenter__(self) -> Self:
         return self
