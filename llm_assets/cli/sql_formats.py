@@ -32,6 +32,18 @@ def _limited(result: QueryResult, limit: int) -> Iterable[tuple[Any, ...]]:
     return itertools.islice(result.rows, limit or None)
 
 
+def _objects(result: QueryResult, limit: int) -> Iterable[str]:
+    """Each row as a JSON object. DuckDB hands out JSON as text, which is not to become a text in JSON."""
+    names = _distinct(result.columns)
+    is_json = [sql_type == "JSON" for sql_type in result.types]
+    for row in _limited(result, limit):
+        values = (
+            json.loads(value) if there and value is not None else value
+            for value, there in zip(row, is_json, strict=True)
+        )
+        yield _json(dict(zip(names, values, strict=True)))
+
+
 def _write_csv(result: QueryResult, limit: int, output: IO[str]) -> None:
     writer = csv.writer(output, lineterminator="\n")
     writer.writerow(result.columns)
@@ -39,16 +51,13 @@ def _write_csv(result: QueryResult, limit: int, output: IO[str]) -> None:
 
 
 def _write_jsonl(result: QueryResult, limit: int, output: IO[str]) -> None:
-    names = _distinct(result.columns)
-    for row in _limited(result, limit):
-        output.write(_json(dict(zip(names, row, strict=True))) + "\n")
+    output.writelines(f"{line}\n" for line in _objects(result, limit))
 
 
 def _write_json(result: QueryResult, limit: int, output: IO[str]) -> None:
-    names = _distinct(result.columns)
     separator = "[\n"
-    for row in _limited(result, limit):
-        output.write(separator + _json(dict(zip(names, row, strict=True))))
+    for line in _objects(result, limit):
+        output.write(separator + line)
         separator = ",\n"
     output.write("[]\n" if separator == "[\n" else "\n]\n")
 

@@ -7,7 +7,7 @@ declines, the models further down the chain are asked afresh. No answer is guess
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llm_assets.insights.judge import Verdict, cut_off, judge
 from llm_assets.insights.prompts import Extractor
@@ -85,11 +85,11 @@ async def _ask_one_model(
         request = _request(question, extractor, messages, repair=len(outcomes), after=after)
         verdict, outcome = judge(await call(request), extractor.form, question.spoken)
         outcomes.append(outcome)
+        if verdict.status is not RowStatus.OK and _is_old(outcome):
+            # What was kept from before is of no use, and asking without it says what stands in the way now:
+            # an outage is for a later run, a budget that is spent stops this one.
+            return await _ask_one_model(replace(question, subject=None), extractor, call, after)
         invalid = verdict.status is RowStatus.INVALID_OUTPUT
-        if invalid and _is_old(outcome):
-            # No model can be asked now, and what was kept from before is of no use.
-            error = f"the last answer kept is not valid: {verdict.error}"
-            return Verdict(RowStatus.FAILED, error=error), outcomes
         if outcome.answer is None or not invalid or len(outcomes) > extractor.repairs:
             return verdict, outcomes
         messages = question.messages + _complaint(outcome.answer, verdict.error or "", len(outcomes))
@@ -117,11 +117,11 @@ def _request(
 def _behind(models: Sequence[str], outcome: Outcome) -> Sequence[str]:
     """The models of the chain further down than the one that answered."""
     places = [place for place, model in enumerate(models, 1) if model == outcome.model]
-    return models[places[-1] :] if places and not _is_old(outcome) else ()
+    return models[places[-1] :] if places else ()
 
 
 def _is_old(outcome: Outcome) -> bool:
-    """Whether the chain's last resort gave the answer: it would give the same one again."""
+    """Whether the chain's last resort gave the answer, which was kept for another prompt or model."""
     return (outcome.fallback_reason or "").startswith("cached")
 
 

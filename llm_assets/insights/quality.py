@@ -1,10 +1,8 @@
 """How good a model's answers are: valid, repaired, refused, invalid. Pure numbers.
 
-The tables tell the same. A row of `llm_calls` is one answer: `status` is `answered` when it was valid,
-`invalid_output` or `refused` when it was of no use, `failed` when none came; `fallback_reason` says why an
-earlier model did not answer. An answer was repaired where the same recording, asset and model has an
-`invalid_output` and an `answered` row. In an insights table `status` is how the row ended, and its
-`fallback_reason` is not NULL when any of its valid answers came from a fallback.
+The view `model_quality` tells the same of the tables: a row of `llm_calls` is one answer, whose `status` is
+`answered` when it was valid, `invalid_output` or `refused` when it was of no use, `failed` when none came;
+`fallback_reason` says why an earlier model did not answer.
 """
 
 from __future__ import annotations

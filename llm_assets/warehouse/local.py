@@ -34,6 +34,11 @@ from llm_assets.warehouse.turns import turn
 # Files that no catalogue names: a writer was killed before it published them, or has not got that far.
 _LEFT_BEHIND_SECONDS = 6 * 3600.0
 
+# BI tools come with a DuckDB of their own, often an older one: this format every one since 0.10 opens.
+_FOR_OLDER_READERS: dict[str, str | bool | int | float | list[str]] = {
+    "storage_compatibility_version": "v0.10.2"
+}
+
 
 class LocalTables:
     """The tables of the DuckDB file at `path`."""
@@ -128,7 +133,7 @@ class LocalTables:
         with turn(str(self.path), timeout_seconds), translated(str(self.path)):
             oldest = self._snapshots.clean()
             with self._snapshots.draft() as draft:
-                connection = duckdb.connect(str(draft.file))
+                connection = duckdb.connect(str(draft.file), config=_FOR_OLDER_READERS)
                 try:
                     with transaction(connection):
                         connection.execute("SET TimeZone = 'UTC'")

@@ -33,18 +33,30 @@ _DAILY_COST = """
     ORDER BY ALL
 """
 
-# A recording that was too short or unreadable was never shown to a model: it says nothing about one.
+# What a model made of a recording is how its last answer for it ended: invalid ones before a valid one were
+# repaired. A call without an answer says something of the provider, and of the model only that it was asked.
 _MODEL_QUALITY = """
     SELECT asset, provider, model,
-           count(*) AS rows,
-           count(*) FILTER (WHERE status = 'ok') AS ok,
-           count(*) FILTER (WHERE status = 'refused') AS refused,
-           count(*) FILTER (WHERE status = 'invalid_output') AS invalid_output,
-           count(*) FILTER (WHERE status = 'failed') AS failed,
-           count(*) FILTER (WHERE fallback_reason IS NOT NULL) AS from_fallback,
-           count(*) FILTER (WHERE status = 'ok') / count(*) AS ok_share
-    FROM ({answers})
-    WHERE status IN ('ok', 'refused', 'invalid_output', 'failed')
+           count(*) AS recordings,
+           count(*) FILTER (WHERE ended = 'answered' AND invalid_answers = 0) AS valid_at_once,
+           count(*) FILTER (WHERE ended = 'answered' AND invalid_answers > 0) AS repaired,
+           count(*) FILTER (WHERE ended = 'refused') AS refused,
+           count(*) FILTER (WHERE ended = 'invalid_output') AS invalid_output,
+           count(*) FILTER (WHERE ended IS NULL) AS failed,
+           count(*) FILTER (WHERE is_fallback) AS from_fallback,
+           sum(answers)::BIGINT AS answers,
+           sum(invalid_answers)::BIGINT AS invalid_answers,
+           count(*) FILTER (WHERE ended = 'answered') / nullif(count(ended), 0) AS valid_share
+    FROM (
+        SELECT asset, provider, model, partition_date, recording_id,
+               arg_max(status, (finished_at, status = 'answered')) FILTER (WHERE status <> 'failed') AS ended,
+               count(*) FILTER (WHERE status <> 'failed') AS answers,
+               count(*) FILTER (WHERE status = 'invalid_output') AS invalid_answers,
+               bool_or(fallback_reason IS NOT NULL) AS is_fallback
+        FROM llm_calls
+        WHERE model IS NOT NULL
+        GROUP BY ALL
+    )
     GROUP BY ALL
     ORDER BY ALL
 """
@@ -90,7 +102,10 @@ _CONVERSATION = """
 _VIEWS = {
     "conversation": (_CONVERSATION, "Who said what, one row per turn, in reading order."),
     "daily_cost": (_DAILY_COST, "Calls, usage and cost per day, asset, provider and model."),
-    "model_quality": (_MODEL_QUALITY, "How the rows of each asset and model ended, over all days."),
+    "model_quality": (
+        _MODEL_QUALITY,
+        "How often each model's answers were valid at once, repaired, refused or invalid.",
+    ),
     "fallback_rate": (_FALLBACK_RATE, "Share of answered rows that a fallback answered, per day and asset."),
 }
 

@@ -8,7 +8,7 @@ import pytest
 from prepared_model import PreparedModel, Reply, answered, as_json, failed
 from pydantic import BaseModel
 
-from llm_assets.errors import CallFailed, ContextTooLong, Overloaded, RequestRejected
+from llm_assets.errors import BudgetExceeded, CallFailed, ContextTooLong, Overloaded, RequestRejected
 from llm_assets.insights.extract import extract
 from llm_assets.insights.prompts import Extractor
 from llm_assets.insights.spoken import Verbatim
@@ -108,12 +108,29 @@ async def test_a_next_model_that_can_never_answer_changes_nothing(error: CallFai
     assert len(outcomes) == 3
 
 
-async def test_an_old_answer_that_is_not_valid_is_no_row() -> None:
-    """The chain's last resort would give the same again, so nothing is repaired and nothing is final."""
-    model = PreparedModel(answered(MADE_UP, fallback_reason="cached: overloaded"))
-    insight, _ = await extract(TRANSCRIPT, EXTRACTOR, model.call, ("m",))
-    assert insight.status is RowStatus.FAILED
-    assert "last answer kept is not valid" in str(insight.error)
+@pytest.mark.parametrize("useless", [{"text": MADE_UP}, {"text": "", "refusal": "No."}])
+async def test_an_old_answer_that_is_of_no_use_leaves_the_outage(useless: dict[str, Any]) -> None:
+    """Where the chain's last resort does not help, the row fails for what keeps models from answering."""
+
+    def reply(request: ChatRequest) -> Reply:
+        old = answered(**useless, fallback_reason="cached: overloaded")
+        return old if request.subject else failed(Overloaded("down"))
+
+    insight, outcomes = await extract(TRANSCRIPT, EXTRACTOR, PreparedModel(by=reply).call, ("m",))
+    assert (insight.status, insight.error) == (RowStatus.FAILED, "down")
+    assert [type(outcome.error) for outcome in outcomes] == [Overloaded]
+
+
+async def test_a_spent_budget_stops_the_run_where_the_old_answer_is_of_no_use() -> None:
+    """The row is not settled by an old answer; a later run asks, when there is money again."""
+
+    def reply(request: ChatRequest) -> Reply:
+        return (
+            answered(MADE_UP, fallback_reason="cached: budget") if request.subject else BudgetExceeded("cap")
+        )
+
+    with pytest.raises(BudgetExceeded):
+        await extract(TRANSCRIPT, EXTRACTOR, PreparedModel(by=reply).call, ("m",))
 
 
 async def test_repairs_can_be_none() -> None:

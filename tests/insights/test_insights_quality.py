@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any
 
-import duckdb
 import pandas as pd
 from prepared_model import PreparedModel, Reply, answered
 from pydantic import BaseModel
@@ -19,6 +18,9 @@ from llm_assets.llm.requests import ChatRequest, Outcome
 from llm_assets.orchestration.metadata import call_metadata
 from llm_assets.orchestration.rows import insight_row
 from llm_assets.records import RowStatus, Transcript
+from llm_assets.warehouse.query import query
+from llm_assets.warehouse.replace import replace_partition
+from llm_assets.warehouse.tables import Column, insights_table
 
 
 class Mood(BaseModel):
@@ -73,29 +75,15 @@ async def test_each_model_is_counted_for_itself() -> None:
     assert (metadata["openai.weak.refused"], metadata["openai.weak.invalid_output"]) == (1, 2)
 
 
-async def test_the_tables_tell_the_same() -> None:
-    """`status`, `model` and `fallback_reason` of `llm_calls` carry all of it, for a view."""
-    calls = pd.DataFrame(
-        [
-            call | {"recording_id": row["recording_id"]}
-            for row, _ in await extracted()
-            for call in json.loads(row["llm_calls"])
+async def test_the_view_tells_the_same(tmp_path: Path) -> None:
+    """`model_quality` says of how many recordings a model's answer was valid, repaired, refused …"""
+    path = str(tmp_path / "moods.duckdb")
+    rows = [row for row, _ in await extracted()]
+    table = insights_table("moods", [Column("score", "BIGINT", "Score.")])
+    replace_partition(path, table, [date(2026, 3, 2)], pd.DataFrame(rows))
+    columns = "model, recordings, valid_at_once, repaired, refused, invalid_output, from_fallback"
+    with query(path, f"select {columns}, answers, invalid_answers from model_quality order by 1") as found:
+        assert list(found.rows) == [
+            ("strong", 5, 1, 1, 1, 2, 0, STRONG.answers, STRONG.invalid_output),
+            ("weak", 3, WEAK.valid, 0, WEAK.refused, 1, 3, WEAK.answers, WEAK.invalid_output),
         ]
-    )
-    sql = """
-        WITH rows AS (
-            SELECT provider, model, recording_id,
-                   count(*) FILTER (WHERE status <> 'failed') AS answers,
-                   count(*) FILTER (WHERE status = 'answered') AS valid,
-                   count(*) FILTER (WHERE status = 'refused') AS refused,
-                   count(*) FILTER (WHERE status = 'invalid_output') AS invalid_output,
-                   count(*) FILTER (WHERE fallback_reason IS NOT NULL) AS fallbacks
-            FROM calls GROUP BY ALL)
-        SELECT model, sum(answers), sum(valid), count(*) FILTER (WHERE valid > 0 AND invalid_output > 0),
-               sum(refused), sum(invalid_output), sum(fallbacks)
-        FROM rows GROUP BY ALL ORDER BY model
-    """
-    with duckdb.connect() as connection:
-        connection.register("calls", calls)
-        found = connection.execute(sql).fetchall()
-    assert found == [("strong", 8, 2, 1, 1, 5, 0), ("weak", 4, 1, 0, 1, 2, 4)]

@@ -104,6 +104,14 @@ def test_json_changes_no_value(run: Run) -> None:
     }
 
 
+def test_json_stays_json(run: Run) -> None:
+    """A column of JSON is an object among objects, not a text with one in it."""
+    sql = """select '{"a": [1]}'::json as there, null::json as missing, '{"a": [1]}' as text"""
+    expected = {"there": {"a": [1]}, "missing": None, "text": '{"a": [1]}'}
+    assert json.loads(run(sql, "--format", "json").stdout) == [expected]
+    assert json.loads(run(sql, "--format", "jsonl").stdout) == expected
+
+
 def test_json_lines_are_one_object_a_line(run: Run) -> None:
     """Every line is a JSON value of its own, up to the limit."""
     lines = run("from range(10)", "--format", "jsonl", "--limit", "3").stdout.splitlines()

@@ -241,6 +241,14 @@ def test_a_folder_of_somebody_else_can_be_read(path: str) -> None:
         Path(path).parent.chmod(0o700)
 
 
+def test_older_programs_can_open_the_file(path: str) -> None:
+    """The file has the storage format that every DuckDB since 0.10 reads, whichever one wrote it."""
+    write(path)
+    write(path)
+    header = Path(path).read_bytes()[8:20]
+    assert (header[:4], int.from_bytes(header[4:], "little")) == (b"DUCK", 64)
+
+
 def test_what_people_add_to_the_file_stays(path: str) -> None:
     """A view that somebody made in the DuckDB file is still there after the next write."""
     write(path)

@@ -72,7 +72,7 @@ def test_the_tables_are_the_same(url: str) -> None:
     assert len(read) == 8
     assert read["segments"][0].startswith('[{"segment_index": 0')
     counted = {relation.name: relation.row_count for relation in relations(url)}
-    assert (counted["recordings"], counted["llm_calls"], counted["conversation"]) == (12, 18, 18)
+    assert (counted["recordings"], counted["llm_calls"], counted["conversation"]) == (12, 19, 18)
     with query(url, "select sum(calls) from daily_cost where partition_date = '2026-03-03'") as found:
         assert list(found.rows) == [(6,)]
     assert connect(url).execute("select count(*) from insights").fetchone() == (12,)

@@ -72,13 +72,20 @@ def test_daily_cost_of_nothing_new_is_zero(path: str) -> None:
 
 
 def test_model_quality_counts_only_what_a_model_saw(sample: str) -> None:
-    """Rows that ended before a model was asked say nothing about one."""
-    sql = "select asset, model, rows, ok, from_fallback, ok_share from model_quality order by all"
-    assert ask(sample, sql) == [
+    """Recordings that ended before a model was asked say nothing about one."""
+    sql = "select asset, model, recordings, valid_at_once, from_fallback, valid_share from model_quality"
+    assert ask(sample, f"{sql} order by all") == [
         ("insights", "gpt-6-luna", 3, 3, 3, 1.0),
-        ("insights", "gpt-6.1-sol", 6, 6, 0, 1.0),
+        ("insights", "gpt-6.1-sol", 6, 5, 0, 1.0),  # one was repaired
         ("transcripts", "gpt-transcribe", 9, 9, 0, 1.0),
     ]
+
+
+def test_model_quality_of_a_model_without_an_answer(path: str) -> None:
+    """A model that never answered has no share of valid answers; a call that asked none is of no model."""
+    write_calls(path, call_row("m", None, DAY, status="failed"), call_row(None, None, DAY, status="failed"))
+    sql = "select model, recordings, failed, answers, valid_share from model_quality"
+    assert ask(path, sql) == [("m", 1, 1, 0, None)]
 
 
 def test_fallback_rate_is_the_share_of_answered_rows(sample: str) -> None:
@@ -91,10 +98,11 @@ def test_every_extractors_table_is_in_the_views(path: str) -> None:
     """A second insights table appears in the views as soon as it is written."""
     moods = insights_table('caller\'s "moods"', [Column("mood", "VARCHAR", "Mood.")])
     row = {"partition_date": DAY, "recording_id": "a", "mood": None, "status": "refused", "model": "m"}
+    row["fallback_reason"] = "refused"
     replace_partition(path, INSIGHTS, [DAY], pd.DataFrame([insight_row(DAY, "03020")]))
     replace_partition(path, moods, [DAY], pd.DataFrame([row]))
-    assert ask(path, "select asset, ok, refused from model_quality order by 1") == [
-        ('caller\'s "moods"', 0, 1),
+    assert ask(path, "select asset, answered_rows, fallback_rows from fallback_rate order by 1") == [
+        ('caller\'s "moods"', 1, 1),
         ("insights", 1, 0),
     ]
 

@@ -86,7 +86,7 @@ def segment(index: int, start: float, end: float, speaker: str, text: str) -> di
     }
 
 
-def call_row(model: str, cost_usd: str | None, day: date, **more: Any) -> dict[str, Any]:
+def call_row(model: str | None, cost_usd: str | None, day: date, **more: Any) -> dict[str, Any]:
     started = datetime(day.year, day.month, day.day, 23, 0, tzinfo=UTC)
     return {
         "run_id": "run-1",
@@ -113,7 +113,10 @@ def insight_row(day: date, recording_id: str) -> dict[str, Any]:
         return keys | output | {"status": "too_short", "error": "1.5 s is shorter than 5 s"}
     fallback = "gpt-6.1-sol: overloaded" if number == 2 else None
     model = "gpt-6-luna" if fallback else "gpt-6.1-sol"
-    calls = [call_row(model, "0.0021", day, input_tokens=800, cached_tokens=0, output_tokens=50)]
+    tokens = {"input_tokens": 800, "cached_tokens": 0, "output_tokens": 50}
+    calls = [call_row(model, "0.0021", day, fallback_reason=fallback, **tokens)]
+    if recording_id == "03041":  # one answer had to be repaired
+        calls.insert(0, call_row(model, "0.0021", day, status="invalid_output", **tokens))
     answered = {
         "status": "ok",
         "model": model,
