@@ -200,9 +200,9 @@ def observe(bucket: Bucket, report: DimensionReport, sent: Sent, headroom: float
     bucket.confirmed_at = now
 
 
-def observe_silence(bucket: Bucket, sent: Sent) -> None:
-    """An answer without headers: the bucket held at least that much, so open it a bit further."""
-    opened = min(bucket.hidden, sent.amount)
+def observe_silence(bucket: Bucket, amount: float) -> None:
+    """Answers without headers to what was charged `amount`: the bucket held as much, so open it further."""
+    opened = min(bucket.hidden, amount)
     bucket.hidden -= opened
     bucket.offered += opened
     bucket.level = min(bucket.capacity, bucket.level + opened)

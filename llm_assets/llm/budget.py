@@ -59,12 +59,12 @@ class _Spare:
         return True
 
     def wanted(self, worst: Spending) -> Spending:
-        """As much again as was used lately: few questions while there is much to do, little held idle."""
+        """Twice as much as was used lately: few questions while there is much to do, little held idle."""
         before = self.used_before
         lately = Spending(max(self.used_nano_usd, before.nano_usd), max(self.used_tokens, before.tokens))
         self.used_nano_usd += worst.nano_usd
         self.used_tokens += worst.tokens
-        return lately
+        return lately + lately
 
     def fill(self, amount: Spending, accounts: tuple[str, ...]) -> None:
         self.accounts, self.nano_usd, self.tokens = accounts, amount.nano_usd, amount.tokens

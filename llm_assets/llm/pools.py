@@ -90,6 +90,10 @@ class Return(NamedTuple):
     cool_down_seconds: float = 0.0
 
 
+# What comes back with most answers, but for the grant.
+_PLAIN = Return(grant=None)[1:]
+
+
 class Used(NamedTuple):
     """Of one limit since it is known: what was charged, and what it would have allowed."""
 
@@ -150,8 +154,7 @@ def exchange(
             forget_if_stale(bucket, now)
         refill(bucket, now)
     _land(state, client, returned, now)
-    for item in returned:
-        _settle(state, buckets, item, headroom, now)
+    _settle_all(state, buckets, returned, headroom, now)
     turn = _start(state, buckets, client, wanted, now)
     more = None if ahead is None else _ahead(state, buckets, turn, ahead, now)
     _take_off(state, client, turn.grants if more is None else [*turn.grants, more], now)
@@ -246,8 +249,9 @@ def _land(state: State, client: Client, returned: Sequence[Return], now: float) 
     if entry is None:  # counted as lost with a client that seemed dead
         return
     entry[0] = now + client.lease_seconds
-    entry[1] -= sum(want.requests for want in landed)
-    entry[2] -= sum(want.tokens for want in landed)
+    for requests, tokens in landed:
+        entry[1] -= requests
+        entry[2] -= tokens
     if entry[1] <= 0:
         del state["flight"][client.id]
 
@@ -259,6 +263,23 @@ def _take_off(state: State, client: Client, grants: Sequence[Grant], now: float)
     entry[0] = now + client.lease_seconds
     entry[1] += sum(grant.want.requests for grant in grants)
     entry[2] += sum(grant.want.tokens for grant in grants)
+
+
+def _settle_all(
+    state: State, buckets: dict[str, Bucket], returned: Sequence[Return], headroom: float, now: float
+) -> None:
+    """One by one, but for answers without a word on the limits: those add up."""
+    silent: dict[str, float] = {}
+    for item in returned:
+        if item.grant is None or item[1:] != _PLAIN:
+            _settle(state, buckets, item, headroom, now)
+            continue
+        state["seen"], state["failures"] = True, 0
+        for name, sent in item.grant.sent.items():
+            silent[name] = silent.get(name, 0.0) + sent.amount
+    for name, amount in silent.items():
+        if name in buckets:
+            observe_silence(buckets[name], amount)
 
 
 def _settle(state: State, buckets: dict[str, Bucket], item: Return, headroom: float, now: float) -> None:
@@ -344,7 +365,7 @@ def _observe_without_report(buckets: dict[str, Bucket], item: Return, grant: Gra
             if item.refused_kind in (kind, None) and name.endswith("minute"):
                 observe_refusal(buckets[name], sent)
         elif kind not in reported and buckets[name].hidden:
-            observe_silence(buckets[name], sent)
+            observe_silence(buckets[name], sent.amount)
 
 
 def _start(
