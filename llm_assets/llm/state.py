@@ -177,29 +177,27 @@ class State:
             self._end_within_seconds,
         )
 
-    def run(
-        self, operation: Callable[[Transaction], Result], *, durable: bool = False
-    ) -> asyncio.Future[Result]:
+    async def run(self, operation: Callable[[Transaction], Result], *, durable: bool = False) -> Result:
         """Run `operation` inside the next transaction and return its result once that is committed.
 
         `durable` makes the commit survive a power cut, not only the end of the process.
         Raises StateUnavailable when the database stays locked or unreachable. A cancelled caller does not
         undo an operation that is already on its way.
         """
-        return self._queue(_Job(operation, durable, self._loop.create_future()))
+        return await self._queue(_Job(operation, durable, self._loop.create_future()))
 
-    def run_together(
+    async def run_together(
         self,
         operation: Callable[[Transaction, list[Item]], Sequence[Result]],
         item: Item,
         *,
         durable: bool = False,
-    ) -> asyncio.Future[Result]:
+    ) -> Result:
         """The same for one item of an operation that does everybody's at once, in the order of the items.
 
         Within one transaction such operations come after all others.
         """
-        return self._queue(_Job(operation, durable, self._loop.create_future(), item, together=True))
+        return await self._queue(_Job(operation, durable, self._loop.create_future(), item, together=True))
 
     def _queue(self, job: _Job) -> asyncio.Future[Any]:
         self._queued.append(job)
