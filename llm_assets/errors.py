@@ -6,6 +6,8 @@
     │   └── MissingExtra              an optional dependency is not installed
     ├── RecordingsUnavailable         the place of the recordings cannot be listed
     ├── RecordingUnreadable           one recording cannot be decoded: a row, not a failed run
+    │   ├── RecordingForbidden        it is there and may not be read
+    │   └── RecordingSilent           nothing is heard in it
     ├── RecordingUnsettled            one recording is still being written: left for a later run
     ├── WorkersUnavailable            the processes that decode recordings cannot be started
     ├── WarehouseError
@@ -72,6 +74,14 @@ class RecordingsUnavailable(LLMAssetsError):
 
 class RecordingUnreadable(LLMAssetsError):
     """One recording cannot be decoded; the message is the reason that goes into its row."""
+
+
+class RecordingForbidden(RecordingUnreadable):
+    """One recording is there and may not be read: its own row, or where all are so the credentials'."""
+
+
+class RecordingSilent(RecordingUnreadable):
+    """One recording can be decoded, and nothing is heard in it."""
 
 
 class RecordingUnsettled(LLMAssetsError):

@@ -52,7 +52,7 @@ def transcripts_asset(
     spec = surroundings.spec(
         "transcripts",
         kinds={"openai", "duckdb"},
-        code_version="1",
+        code_version=f"1:{source.hearing}",
         description="What is said in each recording, whole and as segments with their times.",
         metadata={COLUMN_SCHEMA: column_schema(TRANSCRIPTS)},
     )

@@ -74,10 +74,13 @@ def ask_all(
 
     `chat` is a chain in the place of the resource's. `before` is called with the client before any call.
     `beside` is open meanwhile, in the same event loop: what `ask` needs besides the client.
-    The same content twice in a day is asked once and comes back twice, the calls with the first one.
+    The same content twice in a day is asked once, the first one, and comes back twice, the calls with the
+    first one.
     Raises what stops a run (budget, credentials, state) at once; answers that came by then are kept.
     """
-    distinct = {(day, item.recording_id): item for day, item in items}
+    distinct: dict[Content, Item] = {}
+    for day, item in items:
+        distinct.setdefault((day, item.recording_id), item)
     if not distinct:
         return AllFinished([], None)
     priority = call_priority(context.run.tags)

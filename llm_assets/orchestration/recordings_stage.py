@@ -12,7 +12,7 @@ from typing import Any
 
 import dagster as dg
 
-from llm_assets.errors import RecordingUnsettled
+from llm_assets.errors import RecordingForbidden, RecordingUnsettled
 from llm_assets.llm.stream import stream
 from llm_assets.orchestration.event_loop import run_coroutine
 from llm_assets.orchestration.metadata import DAY_FINGERPRINT
@@ -22,7 +22,9 @@ from llm_assets.orchestration.rows import frame_of, recording_row
 from llm_assets.orchestration.stage_result import StageResult
 from llm_assets.recordings.changes import fingerprint_of
 from llm_assets.recordings.find import FoundDay, list_days
+from llm_assets.recordings.outage import forbidden
 from llm_assets.recordings.place import FoundRecording
+from llm_assets.recordings.row import listed_row, unreadable
 from llm_assets.recordings.settle import seconds_to_settle
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.recordings.workers import Preparers
@@ -44,6 +46,7 @@ class _Read:
     found: FoundRecording
     row: Recording | None
     reason: str = ""
+    is_forbidden: bool = False
 
 
 def read_recordings(context: dg.AssetExecutionContext, source: RecordingSource) -> StageResult:
@@ -59,6 +62,8 @@ def read_recordings(context: dg.AssetExecutionContext, source: RecordingSource) 
             f"There are no recordings for {_span(days)} in {source.place}: the partition is empty."
         )
     read = run_coroutine(_read_all(context, source, found)) if found else []
+    if read and all(each.is_forbidden for each in read):
+        raise forbidden(source, len(read), read[0].reason)
     frame = frame_of(RECORDINGS, [recording_row(each.row) for each in read if each.row is not None])
     place = {"recordings_root": dg.MetadataValue.path(source.place)}
     by_day = {
@@ -103,6 +108,9 @@ async def _read_all(
             return number, _Read(day, each, await preparers.read(source, each, day))
         except RecordingUnsettled as unsettled:
             return number, _Read(day, each, None, str(unsettled))
+        except RecordingForbidden as error:
+            row = unreadable(listed_row(each, day), str(error))
+            return number, _Read(day, each, row, str(error), is_forbidden=True)
 
     numbers = sorted(range(len(found)), key=lambda number: seconds_to_settle(source, found[number][1]))
     done: dict[int, _Read] = {}

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import date
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import dagster as dg
 
-from llm_assets.errors import RecordingUnreadable
+from llm_assets.errors import RecordingForbidden, RecordingUnreadable
 from llm_assets.llm.models import ClientConfig
 from llm_assets.llm.requests import Outcome
 from llm_assets.orchestration.calls import Call, ask_all, raise_if_mendable
 from llm_assets.orchestration.partitions import partition_dates
 from llm_assets.orchestration.rows import frame_of, recordings_of, transcript_row
 from llm_assets.orchestration.stage_result import StageResult
+from llm_assets.recordings.background import in_background
 from llm_assets.recordings.limits import ChunkLimits
+from llm_assets.recordings.outage import silent
 from llm_assets.recordings.sidecars import Sidecars, find_sidecars
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.recordings.workers import Preparers
@@ -39,6 +42,7 @@ PREPARED_AHEAD = 8
 # A text without times stands as a whole where its chunk begins, so channels that are heard apart are cut
 # into pieces no longer than a few turns of a conversation.
 TURNS_SECONDS = 30.0
+_LOOKED_FOR_AT_A_TIME = 16
 _NAMED_FIELDS = 20
 
 
@@ -50,6 +54,7 @@ class TranscriptionStage:
         self._config = config
         self._preparers = Preparers(keeps_workers=True)
         self._room = AudioRoom()
+        self._looking = asyncio.Semaphore(_LOOKED_FOR_AT_A_TIME)
 
     async def __aenter__(self) -> Self:
         await self._preparers.__aenter__()
@@ -65,7 +70,10 @@ class TranscriptionStage:
         source = self._sidecars.source
         if recording.status is RowStatus.OK:
             try:
-                source = await asyncio.to_thread(self._sidecars.source_for, recording)
+                async with self._looking:
+                    source = await asyncio.wrap_future(in_background(self._sidecars.source_for, recording))
+            except RecordingForbidden as error:
+                raise silent(source, str(error)) from error
             except RecordingUnreadable as error:
                 recording = replace(recording, status=RowStatus.UNREADABLE, error=str(error))
         transcript, outcomes = await transcribe(
@@ -81,8 +89,11 @@ class TranscriptionStage:
     async def _chunks(self, source: RecordingSource, recording: Recording) -> AsyncGenerator[AudioChunk]:
         limits = chunk_limits(self._config, source, recording)
         async with aclosing(self._preparers.chunks(source, recording, limits)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+            try:
+                async for chunk in chunks:
+                    yield chunk
+            except RecordingForbidden as error:  # it was read before, so that is the place's doing
+                raise silent(source, str(error)) from error
 
 
 def make_transcripts(
@@ -91,6 +102,8 @@ def make_transcripts(
     """Transcribe the recordings of the run's days."""
     items = [(recording.partition_date, recording) for recording in recordings_of(recordings)]
     sidecars = find_sidecars(source, partition_dates(context.partition_keys))
+    for told in _hints_given_up(sidecars, [recording for _, recording in items]):
+        context.log.warning(told)
     stage = TranscriptionStage(sidecars, openai.client_config())
     finished = ask_all(
         context,
@@ -106,6 +119,31 @@ def make_transcripts(
     to_row = partial(transcript_row, run_id=context.run.run_id)
     rows = [to_row(each.day, each.result, each.outcomes) for each in finished.items]
     return StageResult(frame=frame_of(TRANSCRIPTS, rows), finished=finished)
+
+
+def _hints_given_up(sidecars: Sidecars, recordings: Sequence[Recording]) -> Iterator[str]:
+    """The same content twice in a day is one transcript, so it can be heard in one way only."""
+    same: dict[tuple[date, str], list[Recording]] = {}
+    for each in recordings:
+        if each.status is RowStatus.OK:
+            same.setdefault((each.partition_date, each.recording_id), []).append(each)
+    for copies in same.values():
+        if len(copies) > 1 and len({_heard(sidecars, each) for each in copies}) > 1:
+            names = ", ".join(each.path for each in copies)
+            yield (
+                f"The recordings {names} have the same content and different hints. They are heard once, "
+                f"with the hints of {copies[0].path}."
+            )
+
+
+def _heard(sidecars: Sidecars, recording: Recording) -> str:
+    """How it would be heard, or why it cannot be."""
+    try:
+        return sidecars.source_for(recording).hearing
+    except RecordingForbidden as error:
+        raise silent(sidecars.source, str(error)) from error
+    except RecordingUnreadable as error:
+        return str(error)
 
 
 def _listed(sidecars: Sidecars) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from llm_assets.recordings.any_place import open_place
+from llm_assets.recordings.background import in_background
 from llm_assets.recordings.place import FoundRecording
 from llm_assets.recordings.settle import fetched
 from llm_assets.recordings.source import RecordingSource
@@ -27,10 +28,6 @@ class Fetcher:
 
     def __init__(self, files: int) -> None:
         self._places = asyncio.Semaphore(files)
-        self._threads = ThreadPoolExecutor(files, thread_name_prefix="fetch-recording")
-
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     @asynccontextmanager
     async def finished(self, source: RecordingSource, found: FoundRecording) -> AsyncGenerator[Path]:
@@ -47,7 +44,7 @@ class Fetcher:
     @asynccontextmanager
     async def _entered(self, context: AbstractContextManager[Path]) -> AsyncGenerator[Path]:
         """The context, entered and left in a thread; one that is given up while it is entered is left too."""
-        entering = self._threads.submit(context.__enter__)
+        entering = in_background(context.__enter__)
         try:
             file = await asyncio.wrap_future(entering)
         except asyncio.CancelledError:
@@ -58,7 +55,7 @@ class Fetcher:
         except BaseException as error:
             context.__exit__(type(error), error, error.__traceback__)
             raise
-        await asyncio.get_running_loop().run_in_executor(self._threads, context.__exit__, None, None, None)
+        await asyncio.wrap_future(in_background(context.__exit__, None, None, None))
 
 
 def _leave(context: AbstractContextManager[Path], entered: Future[Any]) -> None:

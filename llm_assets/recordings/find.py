@@ -6,7 +6,7 @@ an empty partition would look like a quiet day. Hidden files and folders are lef
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import PurePosixPath
@@ -54,9 +54,12 @@ def find_in_days(source: RecordingSource, days: Iterable[date]) -> dict[date, li
 def list_days(source: RecordingSource, days: Iterable[date]) -> dict[date, FoundDay]:
     """The recordings of each of the days and what may be hints beside them. Raises as `find_in_days`."""
     found = {day: FoundDay() for day in days}
+    undated: dict[str, FoundRecording] = {}
     is_empty = True
     for file in files_of_days(source, found):
         is_sidecar = file.path.endswith(SIDECAR_SUFFIXES)
+        if is_sidecar and source.sidecars and not source.layout.has_date:
+            undated[file.path] = file
         day = _day_beside(file, source) if is_sidecar else _day_of(file, source)
         if day is None or day not in found:
             continue
@@ -69,7 +72,22 @@ def list_days(source: RecordingSource, days: Iterable[date]) -> dict[date, Found
         raise unavailable(source, "it does not exist")
     for day in found.values():
         day.recordings.sort(key=lambda recording: recording.path)
+        day.sidecars.extend(_beside(day.recordings, undated))
     return found
+
+
+def names_beside(path: str) -> list[str]:
+    """Where hints for a recording may be, the most particular place first."""
+    without_suffix = str(PurePosixPath(path).with_suffix(""))
+    return [name + suffix for name in (path, without_suffix) for suffix in SIDECAR_SUFFIXES]
+
+
+def _beside(
+    recordings: Iterable[FoundRecording], sidecars: Mapping[str, FoundRecording]
+) -> list[FoundRecording]:
+    """Without a date in the layout, hints belong to the day of the recording that they are beside."""
+    names = {name for each in recordings for name in names_beside(each.path)} if sidecars else set[str]()
+    return [sidecars[name] for name in sorted(names & sidecars.keys())]
 
 
 def files_of_days(source: RecordingSource, days: Iterable[date]) -> Iterator[FoundRecording]:

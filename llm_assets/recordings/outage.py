@@ -33,6 +33,15 @@ def silent(source: RecordingSource, reason: str) -> RecordingsUnavailable:
     )
 
 
+def forbidden(source: RecordingSource, count: int, reason: str) -> RecordingsUnavailable:
+    """The place can be listed, and none of its recordings may be read."""
+    return RecordingsUnavailable(
+        f"None of the {count} recordings at {source.place} may be read, though they can be listed: "
+        f"{without_secrets(reason, source)}. Give the credentials permission to read (S3: s3:GetObject) and "
+        "run again; no model was asked."
+    )
+
+
 def without_secrets(text: str, source: RecordingSource) -> str:
     """The text without what the source holds of passwords and keys."""
     password = source.root.partition("://")[2].rpartition("@")[0].partition(":")[2]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count, tee
 
-from llm_assets.errors import RecordingUnreadable
+from llm_assets.errors import RecordingSilent
 from llm_assets.recordings.container import Audio
 from llm_assets.recordings.decode import SAMPLE_RATE, channels_differ, decode_channels, decode_mono
 from llm_assets.recordings.encode import ENCODINGS, Encoder, Encoding, Samples
@@ -47,7 +47,8 @@ def prepare_chunks(
     They come in order, those of several channels in turns.
 
     Raises:
-        RecordingUnreadable: it cannot be decoded, or nothing is heard in it.
+        RecordingUnreadable: it cannot be decoded.
+        RecordingSilent: nothing is heard in it.
     """
     apart = listening.channels == "split" and (recording.channels or 1) > 1 and channels_differ(audio)
     extension = _taken_as(recording)
@@ -65,7 +66,7 @@ def prepare_chunks(
         silent = False
         yield chunk
     if silent:
-        raise RecordingUnreadable("nothing is heard in it: it is silent from beginning to end")
+        raise RecordingSilent("no speech: it is silent from beginning to end")
 
 
 def _taken_as(recording: Recording) -> str | None:

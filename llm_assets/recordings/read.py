@@ -14,11 +14,11 @@ from datetime import date
 from io import BufferedReader
 from pathlib import Path
 
-from llm_assets.errors import RecordingUnreadable
+from llm_assets.errors import RecordingForbidden, RecordingUnreadable
 from llm_assets.recordings.any_place import open_place
 from llm_assets.recordings.place import FoundRecording
 from llm_assets.recordings.probe import probe
-from llm_assets.recordings.row import ID_DIGITS, listed_row, require_printable
+from llm_assets.recordings.row import ID_DIGITS, listed_row, require_printable, unreadable
 from llm_assets.recordings.settle import fetched
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import Recording, RowStatus
@@ -37,7 +37,7 @@ def read_recording(source: RecordingSource, found: FoundRecording, partition_dat
         with fetched(source, found) as file:
             *_, row = rows_of(file, row, source.minimum_seconds)
     except RecordingUnreadable as error:
-        return _unreadable(row, str(error))
+        return unreadable(row, str(error))
     return row
 
 
@@ -87,6 +87,8 @@ def _open(file: Path) -> Generator[BufferedReader]:
             yield audio
     except FileNotFoundError as error:
         raise RecordingUnreadable("vanished between listing and reading") from error
+    except PermissionError as error:
+        raise RecordingForbidden(f"cannot be read: {error.strerror or error}") from error
     except OSError as error:
         raise RecordingUnreadable(f"cannot be read: {error.strerror or error}") from error
 
@@ -95,9 +97,9 @@ def _probed(row: Recording, audio: BufferedReader, minimum_seconds: float) -> Re
     try:
         facts = probe(audio, row.file_name)
     except RecordingUnreadable as error:
-        return _unreadable(row, str(error))
+        return unreadable(row, str(error))
     except Exception as error:  # whatever a damaged file brings about stays its own row
-        return _unreadable(row, f"cannot be probed: {type(error).__name__}: {error}")
+        return unreadable(row, f"cannot be probed: {type(error).__name__}: {error}")
     row = replace(
         row,
         format=facts.format,
@@ -110,7 +112,3 @@ def _probed(row: Recording, audio: BufferedReader, minimum_seconds: float) -> Re
         return row
     reason = f"{facts.duration_seconds:.1f} s is shorter than the minimum of {minimum_seconds:g} s"
     return replace(row, status=RowStatus.TOO_SHORT, error=reason)
-
-
-def _unreadable(row: Recording, reason: str) -> Recording:
-    return replace(row, status=RowStatus.UNREADABLE, error=reason)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from llm_assets.errors import LLMAssetsError, RecordingUnreadable
+from llm_assets.errors import LLMAssetsError, RecordingForbidden, RecordingUnreadable
 from llm_assets.recordings.outage import silent, unavailable, without_secrets
 from llm_assets.recordings.place import FoundRecording
 from llm_assets.recordings.source import RecordingSource
@@ -72,8 +72,11 @@ class RemotePlace:
         """Whether it is about this recording, or about the place."""
         if isinstance(error, FileNotFoundError):
             return RecordingUnreadable("vanished between listing and reading")
-        if isinstance(error, PermissionError | IsADirectoryError | ValueError):
-            return RecordingUnreadable(f"cannot be read: {without_secrets(said(error), self._source)}")
+        reason = f"cannot be read: {without_secrets(said(error), self._source)}"
+        if isinstance(error, PermissionError):
+            return RecordingForbidden(reason)
+        if isinstance(error, IsADirectoryError | ValueError):
+            return RecordingUnreadable(reason)
         return silent(self._source, said(error))
 
     def _entries(self, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:

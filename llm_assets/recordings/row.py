@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import date
 
 from llm_assets.errors import RecordingUnreadable
 from llm_assets.recordings.place import FoundRecording
-from llm_assets.records import Recording
+from llm_assets.records import Recording, RowStatus
 
 ID_DIGITS = 20
 
@@ -29,6 +30,10 @@ def require_printable(found: FoundRecording) -> None:
     """Raises RecordingUnreadable: a row could not say which recording it is of."""
     if _printable(found.path) != found.path:
         raise RecordingUnreadable("its name is not valid UTF-8; rename it")
+
+
+def unreadable(row: Recording, reason: str) -> Recording:
+    return replace(row, status=RowStatus.UNREADABLE, error=reason)
 
 
 def _printable(name: str) -> str:

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, cast
 
-from llm_assets.errors import ConfigurationError, RecordingUnreadable
+from llm_assets.errors import ConfigurationError, RecordingForbidden, RecordingUnreadable
 from llm_assets.recordings.any_place import open_place
-from llm_assets.recordings.find import SIDECAR_SUFFIXES, list_days
+from llm_assets.recordings.find import list_days, names_beside
 from llm_assets.recordings.local_place import LocalPlace
 from llm_assets.recordings.source import Hints, RecordingSource
 from llm_assets.records import Recording
@@ -43,6 +43,7 @@ class Sidecars:
 
         Raises:
             RecordingUnreadable: its hints cannot be used; the message says why.
+            RecordingForbidden: they are there and may not be read.
             RecordingsUnavailable: the place does not answer.
         """
         candidates = names_beside(recording.path) if self.source.sidecars else []
@@ -59,6 +60,8 @@ class Sidecars:
             _require_no_slip(fields.keys() - FIELDS)
             self.unknown_fields.update(fields.keys() - FIELDS)
             return _changed(self.source, {name: fields[name] for name in fields.keys() & FIELDS})
+        except RecordingForbidden:
+            raise
         except (ConfigurationError, RecordingUnreadable, ValueError) as error:
             raise RecordingUnreadable(f"its hints in {path} cannot be used: {error}") from error
 
@@ -79,12 +82,6 @@ def find_sidecars(source: RecordingSource, days: Iterable[date]) -> Sidecars:
 def hints_for(source: RecordingSource, recording: Recording) -> RecordingSource:
     """See `Sidecars.source_for`: for a single recording."""
     return Sidecars(source).source_for(recording)
-
-
-def names_beside(path: str) -> list[str]:
-    """Where hints for a recording may be, the most particular place first."""
-    without_suffix = str(PurePosixPath(path).with_suffix(""))
-    return [name + suffix for name in (path, without_suffix) for suffix in SIDECAR_SUFFIXES]
 
 
 def _changed(source: RecordingSource, fields: Mapping[str, Any]) -> RecordingSource:

@@ -6,6 +6,8 @@ work is a ConfigurationError when it is built, which is when a project's definit
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -22,6 +24,12 @@ FOLDER_PER_DAY = "{date:%Y-%m-%d}/**/*"
 
 Channels = Literal["mix", "split"]
 EncodingName = Literal["opus", "flac"]
+
+
+OF_HEARING = {
+    "channels", "speakers", "encoding", "target_seconds", "longest_silence_seconds", "hints", "sidecars",
+    "continue_prompt",
+}  # fmt: skip
 
 
 class _Frozen(BaseModel):
@@ -122,6 +130,12 @@ class RecordingSource(_Frozen):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone or "UTC")
+
+    @property
+    def hearing(self) -> str:
+        """Another text whenever something changes about how recordings are heard, wherever they lie."""
+        heard = self.model_dump(mode="json", include=OF_HEARING)
+        return hashlib.sha256(json.dumps(heard, sort_keys=True).encode()).hexdigest()[:12]
 
     def in_timezone(self, timezone: str) -> RecordingSource:
         """The same source, with this time zone if it names none."""

@@ -7,6 +7,7 @@ in every child, and one dead child of `ProcessPoolExecutor` breaks all of it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pickle
 import signal
@@ -24,6 +25,7 @@ _GIVES_MEMORY_BACK = {"MALLOC_MMAP_THRESHOLD_": "524288", "MALLOC_TRIM_THRESHOLD
 _MODULE = "llm_assets.recordings.worker_process"
 _START_SECONDS = 120.0
 _REAP_SECONDS = 0.002
+_LAST_MOMENTS_SECONDS = 5.0
 
 
 class WorkerDied(Exception):
@@ -99,9 +101,7 @@ class Worker:
 
     async def kill(self) -> None:
         self.end()
-        # By asking: it may have been started by another loop, which would be told of its end.
-        while self._process.poll() is None:  # noqa: ASYNC110
-            await asyncio.sleep(_REAP_SECONDS)
+        await self._gone()
 
     def end(self) -> None:
         """Have it killed, from any thread, without waiting for it."""
@@ -115,7 +115,16 @@ class Worker:
         """Until a killed one is gone."""
         self._process.wait()
 
+    async def _gone(self) -> None:
+        # By asking: it may have been started by another loop, which would be told of its end.
+        while self._process.poll() is None:  # noqa: ASYNC110
+            await asyncio.sleep(_REAP_SECONDS)
+
     async def _how_it_ended(self) -> str:
+        # What it said last comes a moment before its end, and killing it first would be taken for the reason.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_MOMENTS_SECONDS):
+                await self._gone()
         await self.kill()
         code = self._process.returncode or 0
         if code >= 0:

@@ -9,22 +9,21 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import replace
 from datetime import date
 from types import TracebackType
 from typing import Any, Self
 
-from llm_assets.errors import ConfigurationError, RecordingUnreadable
+from llm_assets.errors import ConfigurationError, RecordingForbidden, RecordingUnreadable
 from llm_assets.recordings.fetch import AHEAD, Fetcher
 from llm_assets.recordings.jobs import HalveJob, PrepareJob, ReadJob
 from llm_assets.recordings.limits import ChunkLimits, Listening
 from llm_assets.recordings.place import FoundRecording
-from llm_assets.recordings.row import listed_row, require_printable
+from llm_assets.recordings.row import listed_row, require_printable, unreadable
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.recordings.spare_workers import SPARES
 from llm_assets.recordings.worker_messages import Job
 from llm_assets.recordings.worker_pool import TimedOut, WorkerDied, WorkerPool
-from llm_assets.records import AudioChunk, Recording, RowStatus
+from llm_assets.records import AudioChunk, Recording
 
 DEFAULT_TIMEOUT_SECONDS = 120.0
 DEFAULT_MEMORY_BYTES = 1 << 30
@@ -79,13 +78,13 @@ class Preparers:
     ) -> None:
         await self._pool.close()
         await self._halving.close()
-        self._fetcher.close()
 
     async def read(self, source: RecordingSource, found: FoundRecording, partition_date: date) -> Recording:
         """The row of one recording, see `read_recording`.
 
         Raises:
             RecordingUnsettled: it is still being written.
+            RecordingForbidden: it may not be read. Whether that is a row depends on the others.
             MissingExtra, RecordingsUnavailable: the root itself cannot be used.
             WorkersUnavailable: no process can be started.
         """
@@ -97,8 +96,10 @@ class Preparers:
                 job = ReadJob(file, row, source.minimum_seconds)
                 async for known in steadily(self._pool, job, timeout_seconds):
                     row = known
+        except RecordingForbidden:
+            raise
         except RecordingUnreadable as error:
-            return replace(row, status=RowStatus.UNREADABLE, error=str(error))
+            return unreadable(row, str(error))
         return row
 
     async def chunks(
@@ -111,6 +112,7 @@ class Preparers:
 
         Raises:
             RecordingUnreadable: it cannot be decoded, is gone, or is no longer the same.
+            RecordingForbidden: it may not be read any more.
             MissingExtra, RecordingsUnavailable: the root itself cannot be used.
             WorkersUnavailable: no process can be started.
         """

@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from llm_assets.llm.requests import Outcome
-from llm_assets.records import Transcript
+from llm_assets.records import RowStatus, Transcript
 from llm_assets.transcription.stitch import AnsweredChunk, stitch
 
 
@@ -38,6 +38,13 @@ def summarized(
         latency_seconds=sum(outcome.latency_seconds for outcome in outcomes) if outcomes else None,
         transcribed_at=max((outcome.finished_at for outcome in answers), default=None),
     )
+
+
+def without_speech(row: Transcript) -> Transcript:
+    """`row`, which is `too_short` where every answer came and nobody says a word."""
+    if row.status is not RowStatus.OK or (row.text or "").strip():
+        return row
+    return replace(row, status=RowStatus.TOO_SHORT, error="no speech")
 
 
 def _first(values: Iterable[str | None]) -> str | None:

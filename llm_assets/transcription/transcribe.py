@@ -13,14 +13,14 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import count
 
-from llm_assets.errors import RecordingUnreadable, RunStopped, StateUnavailable
+from llm_assets.errors import RecordingSilent, RecordingUnreadable, RunStopped, StateUnavailable
 from llm_assets.llm.requests import Outcome
 from llm_assets.records import AudioChunk, Recording, RowStatus, Transcript
 from llm_assets.transcription.asking import Asking, Call, Halve, Part
 from llm_assets.transcription.options import TranscriptionOptions
 from llm_assets.transcription.room import AudioRoom
 from llm_assets.transcription.stitch import AnsweredChunk
-from llm_assets.transcription.summary import summarized
+from llm_assets.transcription.summary import summarized, without_speech
 
 Chunks = Iterable[AudioChunk] | AsyncIterable[AudioChunk]
 
@@ -62,7 +62,7 @@ async def transcribe(
     status, error = sending.verdict()
     row = _untouched(recording, status, error)
     answered = sending.answered if status is RowStatus.OK else None
-    return summarized(row, outcomes, answered, options.speakers), outcomes
+    return without_speech(summarized(row, outcomes, answered, options.speakers)), outcomes
 
 
 def _untouched(recording: Recording, status: RowStatus, error: str | None) -> Transcript:
@@ -81,7 +81,7 @@ class _Sending:
     asking: Asking
     room: AudioRoom
     answered: list[AnsweredChunk] = field(default_factory=list[AnsweredChunk])
-    unreadable: str | None = None
+    unusable: tuple[RowStatus, str] | None = None
     stopped: list[RunStopped | StateUnavailable] = field(default_factory=list[RunStopped | StateUnavailable])
     last_of_channel: dict[int | None, asyncio.Task[str]] = field(
         default_factory=dict[int | None, "asyncio.Task[str]"]
@@ -89,8 +89,8 @@ class _Sending:
 
     def verdict(self) -> tuple[RowStatus, str | None]:
         """The status of the whole transcript; the earliest fault in the recording speaks for it."""
-        if self.unreadable is not None:
-            return RowStatus.UNREADABLE, self.unreadable
+        if self.unusable is not None:
+            return self.unusable
         if self.asking.faults:
             return self.asking.faults[min(self.asking.faults)]
         if not self.asking.outcomes:
@@ -118,7 +118,8 @@ class _Sending:
         try:
             chunk = await anext(source, None)
         except RecordingUnreadable as error:
-            self.unreadable = str(error)
+            is_silent = isinstance(error, RecordingSilent)
+            self.unusable = RowStatus.TOO_SHORT if is_silent else RowStatus.UNREADABLE, str(error)
             return None
         return None if self._is_lost else chunk
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -54,3 +55,19 @@ def test_a_place_that_is_down_fails_the_run_before_any_call(tmp_path: Path, serv
     assert "s3://calls/raw cannot be listed" in str(failed.step_failure_data)
     assert "very-secret-key" not in str(result.all_events)
     assert not server.paths
+
+
+def test_the_same_content_with_different_hints_is_said(
+    tmp_path: Path, server: FakeOpenAI, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is one transcript and can be heard in one way only: the first one's, and the log names both."""
+    day = tmp_path / "calls" / DAY
+    for name, language in (("a", "en"), ("b", "de")):
+        write_wav(day / f"{name}.wav", 6)
+        (day / f"{name}.json").write_text(json.dumps({"language": language}))
+    result, _ = run(RecordingSource(root=tmp_path / "calls", settle_seconds=0), tmp_path, server.base_url)
+    assert result.success
+    assert server.count("transcriptions") == 1
+    said = " ".join(capfd.readouterr().err.split())
+    assert f"{DAY}/a.wav, {DAY}/b.wav have the same content and different hints" in said
+    assert f"with the hints of {DAY}/a.wav" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,12 +15,13 @@ CREDENTIALS = {"key": "test-access-key", "secret": "test-secret-key"}
 
 
 class S3Server:
-    """`requests` are the method and the path with its query, in order."""
+    """`requests` are the method and the path with its query, in order. What `refused` picks gets a 403."""
 
     def __init__(self) -> None:
         server = pytest.importorskip("moto.server")
         pytest.importorskip("s3fs")
         self.requests: list[str] = []
+        self.refused: Callable[[str], bool] = lambda request: False
         self._server = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self._numbers = itertools.count(1)
 
@@ -30,9 +32,11 @@ class S3Server:
         application = self._server._server.app
 
         def recorded(environ: dict[str, Any], start_response: Any) -> Any:
-            self.requests.append(
-                f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}?{environ['QUERY_STRING']}"
-            )
+            request = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}?{environ['QUERY_STRING']}"
+            self.requests.append(request)
+            if self.refused(request):
+                start_response("403 Forbidden", [("Content-Type", "application/xml")])
+                return [b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"]
             return application(environ, start_response)
 
         self._server._server.app = recorded

@@ -17,4 +17,5 @@ def s3_server() -> Iterator[S3Server]:
 @pytest.fixture
 def bucket(s3_server: S3Server) -> Bucket:
     """A bucket of this test's own, empty."""
+    s3_server.refused = lambda request: False
     return s3_server.new_bucket()

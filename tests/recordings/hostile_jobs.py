@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,6 +48,17 @@ class Crash:
     def run(self) -> Iterator[int]:
         yield from range(self.results)
         ctypes.string_at(0)
+
+
+@dataclass(frozen=True)
+class CrashSlowly:
+    """The line to the parent is closed a while before the process is gone, as on a busy machine."""
+
+    def run(self) -> Iterator[int]:
+        socket.socket(fileno=os.dup(0)).shutdown(socket.SHUT_WR)
+        time.sleep(0.5)
+        ctypes.string_at(0)
+        yield 0
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -50,6 +50,26 @@ def test_any_change_of_a_day_is_seen_and_of_no_other(
     after = day_fingerprints(source, [DAY, OTHER])
     assert after[DAY] != before[DAY]
     assert after[OTHER] == before[OTHER]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.wav.yml"])
+def test_hints_count_for_the_day_of_their_recording(tmp_path: Path, name: str) -> None:
+    """Without a date in the layout the hints' own day says nothing, and their change is seen all the same."""
+    for number, day in enumerate((DAY, OTHER)):
+        put(tmp_path, f"{'ab'[number]}.wav", b"sound")
+        noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp()
+        os.utime(tmp_path / f"{'ab'[number]}.wav", (noon, noon))
+    source = RecordingSource(root=tmp_path, pattern="**/*")
+    before = day_fingerprints(source, [DAY, OTHER])
+    put(tmp_path, name, b"{}")
+    put(tmp_path, "report.json", b"{}")
+    os.utime(tmp_path / name, (1_700_000_000, 1_700_000_000))
+    after = day_fingerprints(source, [DAY, OTHER])
+    assert after[DAY] != before[DAY]
+    assert after[OTHER] == before[OTHER]
+    os.utime(tmp_path / name, (1_700_000_001, 1_700_000_001))
+    assert day_fingerprints(source, [DAY])[DAY] != after[DAY]
+    assert day_fingerprints(source.model_copy(update={"sidecars": False}), [DAY, OTHER]) == before
 
 
 def test_an_object_put_again_within_the_second_is_another(bucket: Bucket) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from made_audio import ENCODINGS, FLAC, OPUS, RATE, WAV, encoded, hush, sound, talk
 
-from llm_assets.errors import ConfigurationError, RecordingUnreadable
+from llm_assets.errors import ConfigurationError, RecordingSilent, RecordingUnreadable
 from llm_assets.recordings.decode import decode_mono
 from llm_assets.recordings.encode import Encoding, Samples
 from llm_assets.recordings.limits import ChunkLimits, Listening
@@ -198,7 +198,7 @@ def test_silence_can_be_kept() -> None:
 def test_a_recording_without_a_sound_has_nothing_to_send() -> None:
     """Silence from beginning to end is a reason, not a chunk to pay for."""
     audio = encoded(hush(30), Encoding("mka", "matroska", "flac"))
-    with pytest.raises(RecordingUnreadable, match="silent from beginning to end"):
+    with pytest.raises(RecordingSilent, match="silent from beginning to end"):
         prepared(audio, "call.mka", ChunkLimits())
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hostile_jobs import Crash, CrashOnce, EatMemory, Hang, NoteAndSay, Raise, Say
+from hostile_jobs import Crash, CrashOnce, CrashSlowly, EatMemory, Hang, NoteAndSay, Raise, Say
 from made_audio import FLAC, OPUS, encoded, put, talk
 
 from llm_assets.errors import (
@@ -77,6 +77,12 @@ async def test_a_crash_ends_one_job_and_no_other(pool: WorkerPool) -> None:
     [(_, after, _)] = await results(pool, Say())
     assert after != before
     assert not is_alive(before)
+
+
+async def test_the_reason_is_how_it_ended_and_not_how_it_was_cleared_away(pool: WorkerPool) -> None:
+    """What is heard last may come before the process has ended: it is waited for."""
+    with pytest.raises(RecordingUnreadable, match="SIGSEGV"):
+        await results(pool, CrashSlowly())
 
 
 async def test_a_crash_leaves_the_neighbours_alone(pool: WorkerPool) -> None:

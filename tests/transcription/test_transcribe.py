@@ -16,6 +16,7 @@ from llm_assets.errors import (
     BudgetExceeded,
     LLMAssetsError,
     QuotaExhausted,
+    RecordingSilent,
     RecordingUnreadable,
     RequestRejected,
     ServerFailed,
@@ -146,9 +147,23 @@ async def test_chunks_may_come_asynchronously() -> None:
 
 
 async def test_silence_is_a_transcript_without_text() -> None:
-    """A recording in which nobody speaks is `ok`, with an empty text and no segments."""
+    """A recording in which nobody speaks is `too_short`, with an empty text, no segments and its cost."""
     transcript, _ = await transcribe(RECORDING, [chunk(0)], FakeModel(lambda _: outcome(answer("  "))))
-    assert (transcript.status, transcript.text, transcript.segments) == (RowStatus.OK, "", ())
+    assert (transcript.status, transcript.error) == (RowStatus.TOO_SHORT, "no speech")
+    assert (transcript.text, transcript.segments) == ("", ())
+    assert transcript.cost_usd is not None
+
+
+async def test_silence_that_was_heard_while_cutting_ends_the_same_way() -> None:
+    """Where nothing is left to send no model is asked, and the status is the same."""
+
+    async def chunks() -> AsyncIterator[AudioChunk]:
+        raise RecordingSilent("no speech: it is silent from beginning to end")
+        yield chunk(0)
+
+    transcript, outcomes = await transcribe(RECORDING, chunks(), SPEAKING)
+    assert (transcript.status, outcomes) == (RowStatus.TOO_SHORT, ())
+    assert "no speech" in (transcript.error or "")
 
 
 def failing_second(fault: Answer | LLMAssetsError) -> FakeModel:
