@@ -28,7 +28,8 @@ _LOG = logging.getLogger(__name__)
 _RETRY_EVERY_SECONDS = 0.05
 _OPEN_AGAIN_SECONDS = 0.2
 # A transaction costs as much as many operations; no answer of a model comes as fast as this.
-_GATHER_SECONDS = 0.005
+_GATHER_SECONDS = 0.002
+# So many do not wait for more.
 _ENOUGH = 48
 
 
