@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from llm_assets.errors import LLMAssetsError
 from llm_assets.usage import Usage
@@ -63,9 +63,7 @@ class ChatRequest:
     after_model: str | None = None
     after_reason: str | None = None
 
-    @property
-    def endpoint(self) -> Endpoint:
-        return "chat"
+    endpoint: ClassVar[Endpoint] = "chat"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +83,7 @@ class TranscriptionRequest:
     prompt: str | None = None
     keywords: tuple[str, ...] = ()
 
-    @property
-    def endpoint(self) -> Endpoint:
-        return "transcription"
+    endpoint: ClassVar[Endpoint] = "transcription"
 
 
 Request = ChatRequest | TranscriptionRequest
