@@ -183,6 +183,11 @@ class Session:
 
         self._whole("many_recordings", lambda: _run(many_recordings.measure(quick=self.quick)))
 
+    def listing(self) -> None:
+        from benchmarks import listing
+
+        self._whole("listing", partial(listing.measure, quick=self.quick))
+
     def kills(self) -> None:
         from benchmarks import kills
 
@@ -279,6 +284,7 @@ def main(context: click.Context, quick: bool, jobs: int) -> None:
         session.preparing()
         session.one_hour(None)
         session.many_recordings()
+        session.listing()
         session.overhead(list(CONTENDERS), None)
 
     _measure(quick, everything)
@@ -338,6 +344,13 @@ def one_hour_command(turns: int | None, quick: bool) -> None:
 def many_recordings_command(quick: bool) -> None:
     """Ten thousand recordings of a day: the memory of all processes together. Linux only."""
     _measure(quick, Session.many_recordings)
+
+
+@main.command("listing")
+@_quick
+def listing_command(quick: bool) -> None:
+    """Requests for one day of a bucket of a million objects. Takes some gigabytes. Needs moto."""
+    _measure(quick, Session.listing)
 
 
 @main.command("kills")

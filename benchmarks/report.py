@@ -231,5 +231,6 @@ _TABLES = {
     "preparing": lambda results: _figures_table(results.get("preparing", {})),
     "one_hour": lambda results: _figures_table(results.get("one_hour", {})),
     "many_recordings": lambda results: _figures_table(results.get("many_recordings", {})),
+    "listing": lambda results: _figures_table(results.get("listing", {})),
     "machine": _machine_table,
 }

@@ -49,6 +49,7 @@ def verdicts(results: dict[str, Any]) -> list[Verdict]:
         *_preparing(results.get("preparing", {})),
         *_one_hour(results.get("one_hour", {})),
         *_many_recordings(results.get("many_recordings", {})),
+        *_listing(results.get("listing", {})),
     ]
 
 
@@ -147,3 +148,11 @@ def _many_recordings(figures: dict[str, Any]) -> Iterator[Verdict]:
             peak < _PEAK_OF_ALL_MB and not lost,
         )
         yield Verdict("many_recordings: rows lost", f"{lost:,} of {figures['recordings']:,}", "0", lost == 0)
+
+
+def _listing(figures: dict[str, Any]) -> Iterator[Verdict]:
+    for layout in ("folder", "name"):
+        if figures:
+            made, needed = figures[f"requests_with_the_date_in_the_{layout}"], figures["requests_needed"]
+            what = f"listing: requests for a day of {figures['objects']:,} objects, the date in the {layout}"
+            yield Verdict(what, f"{made}", f"≤ {needed}", made <= needed and not figures["lost"])
