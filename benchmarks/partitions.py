@@ -27,6 +27,7 @@ import pandas as pd
 
 from llm_assets.insights.call_insights import CallInsights
 from llm_assets.insights.columns import output_columns
+from llm_assets.warehouse import catalogue, shown
 from llm_assets.warehouse.local import LocalTables
 from llm_assets.warehouse.query import query
 from llm_assets.warehouse.replace import replace_partition
@@ -85,11 +86,9 @@ def _held(path: str, day: date) -> float:
     tables = LocalTables(path)
     begun = time.perf_counter()
     with tables.changing(60.0) as (connection, _):
-        from llm_assets.warehouse import catalogue
-
         layout = catalogue.layout(connection, "insights")
         if layout is not None:
-            catalogue.show(connection, tables.folder, layout)
+            shown.show(connection, tables.folder, layout, [day])
     return time.perf_counter() - begun
 
 
@@ -131,8 +130,6 @@ def _fill(path: str, days: int) -> None:
     """A table of many days: the first one written, its rows' file linked as that of every other day."""
     replace_partition(path, _WRITTEN, [_FIRST_DAY], _frame(_FIRST_DAY))
     tables = LocalTables(path)
-    from llm_assets.warehouse import catalogue
-
     with tables.changing(60.0) as (connection, _):
         layout = catalogue.layout(connection, "insights")
         (first,) = catalogue.files(connection, "insights")
@@ -145,7 +142,7 @@ def _fill(path: str, days: int) -> None:
             new = catalogue.DataFile("insights", None, day, str(file.relative_to(tables.folder)), first.shape)
             catalogue.replace_files(connection, "insights", None, [day], [new], 0)
         if layout is not None:
-            catalogue.show(connection, tables.folder, layout)
+            shown.show(connection, tables.folder, layout)
 
 
 def _fill_database(path: str, ours: str, days: int) -> None:

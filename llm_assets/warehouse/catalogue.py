@@ -1,11 +1,10 @@
-"""The catalogue: a DuckDB database with a view for every table, and the list of files behind them.
+"""The catalogue: a DuckDB database with the list of files behind its views, which `shown` makes.
 
-The list lives in the schema `llm_assets_state` of the same database, so view and list change together.
+The list lives in the schema `llm_assets_state` of the same database, so views and list change together.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -13,11 +12,8 @@ from pathlib import Path
 
 from llm_assets.errors import WarehouseError
 from llm_assets.warehouse.layout import Layout
-from llm_assets.warehouse.names import identifier, literal
-from llm_assets.warehouse.rows_sql import table_sql
+from llm_assets.warehouse.names import identifier
 from llm_assets.warehouse.sessions import Connection
-from llm_assets.warehouse.tables import FIXED_TABLES, Table
-from llm_assets.warehouse.views import create_views
 
 _STATE = """
     CREATE SCHEMA llm_assets_state;
@@ -30,10 +26,6 @@ _STATE = """
 _HAS_STATE = """
     SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database()
     AND schema_name = 'llm_assets_state' AND table_name = 'layouts'
-"""
-_OTHER_TABLES = """
-    SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'main'
-    AND list_contains($names, lower(table_name))
 """
 
 
@@ -51,24 +43,22 @@ class DataFile:
     shape: str
 
 
-def prepare(connection: Connection, folder: Path) -> None:
+def settle(connection: Connection, folder: Path) -> bool:
     """Make an empty database a catalogue, and one that came from elsewhere with its folder one of here.
 
-    Raises WarehouseError when its rows were left behind.
+    True when its folder is another one than before. Raises WarehouseError when its rows were left behind.
     """
     if not is_catalogue(connection):
         connection.execute(_STATE)
     before = folder_of(connection)
     if before == folder:
-        return
-    found = list(layouts(connection).values())
+        return False
     first = connection.execute("SELECT path FROM llm_assets_state.files LIMIT 1").fetchone()
     if first and not (folder / first[0]).exists():
         raise WarehouseError(f"the rows are still in {before}: copy that folder to {folder}, then write")
     connection.execute("DELETE FROM llm_assets_state.place")
     connection.execute("INSERT INTO llm_assets_state.place VALUES (?)", [str(folder)])
-    for layout in found:
-        show(connection, folder, layout)
+    return True
 
 
 def folder_of(connection: Connection) -> Path | None:
@@ -115,14 +105,24 @@ def keep_layout(connection: Connection, layout: Layout) -> None:
     connection.execute("INSERT INTO llm_assets_state.layouts VALUES (?, ?)", [name, layout.to_json()])
 
 
-def files(connection: Connection, table: str, days: Sequence[date] | None = None) -> list[DataFile]:
-    """The table's files, all or those of some days, in the order of the days."""
+def files(
+    connection: Connection,
+    table: str,
+    days: Sequence[date] | None = None,
+    years: Sequence[int] | None = None,
+) -> list[DataFile]:
+    """The table's files, all or those of some days or years, in the order of the days."""
     sql = """
         SELECT table_name, asset, partition_date, path, shape FROM llm_assets_state.files
         WHERE lower(table_name) = lower($table) AND ($days IS NULL OR list_contains($days, partition_date))
+        AND ($years IS NULL OR list_contains($years, year(partition_date)))
         ORDER BY partition_date, asset
     """
-    given = {"table": table, "days": None if days is None else list(days)}
+    given = {
+        "table": table,
+        "days": None if days is None else list(days),
+        "years": None if years is None else list(years),
+    }
     return [DataFile(*row) for row in connection.execute(sql, given).fetchall()]
 
 
@@ -153,48 +153,3 @@ def forget_retired(connection: Connection, oldest_snapshot: int) -> list[str]:
     """Take off the list the files that no snapshot from this one on shows. Their paths."""
     sql = "DELETE FROM llm_assets_state.retired WHERE snapshot <= ? RETURNING path"
     return [path for (path,) in connection.execute(sql, [oldest_snapshot]).fetchall()]
-
-
-def show(
-    connection: Connection, folder: Path, layout: Layout, listed: Sequence[DataFile] | None = None
-) -> None:
-    """Create or renew the table's view, with its comments, over the files of this catalogue or `listed`."""
-    by_shape: dict[str, list[str]] = defaultdict(list)
-    for file in files(connection, layout.table.name) if listed is None else listed:
-        by_shape[file.shape].append(str(folder / file.path))
-    _refuse_other_table(connection, layout.table)
-    name = identifier(layout.table.name)
-    connection.execute(f"CREATE OR REPLACE VIEW {name} AS {table_sql(layout, by_shape)}")
-    connection.execute(comments_sql(layout.table))
-
-
-def _refuse_other_table(connection: Connection, table: Table) -> None:
-    if connection.execute(_OTHER_TABLES, {"names": [table.name.lower()]}).fetchone():
-        raise WarehouseError(
-            f'the DuckDB file has a table "{table.name}" of its own, whose rows are not replaced by days: '
-            "set LLM_ASSETS_DUCKDB to another file; answers in the journal are not paid for again"
-        )
-
-
-def comments_sql(table: Table) -> str:
-    """What the table and its columns mean, as comments of a view."""
-    name = identifier(table.name)
-    statements = [f"COMMENT ON VIEW {name} IS {literal(table.description)}"]
-    statements += [
-        f"COMMENT ON COLUMN {name}.{identifier(column.name)} IS {literal(column.description)}"
-        for column in table.columns
-    ]
-    return "; ".join(statements)
-
-
-def show_summaries(connection: Connection, written: Iterable[Layout]) -> None:
-    """The views over the tables that were written, and over the fixed tables that were not, as empty."""
-    tables = {layout.table.name: layout.table for layout in written}
-    for table in FIXED_TABLES:
-        if table.name not in tables:
-            tables[table.name] = table
-            connection.execute(
-                f"CREATE OR REPLACE VIEW {identifier(table.name)} AS {table_sql(Layout(table), {})}"
-            )
-            connection.execute(comments_sql(table))
-    create_views(connection, tables.values())

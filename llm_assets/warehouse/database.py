@@ -159,7 +159,7 @@ def _insert(connection: Connection, rows: StagedRows) -> None:
     table = identifier(rows.table.name)
     names = ", ".join(identifier(column.name) for column in rows.table.columns)
     values = ", ".join(cast_sql(column) for column in rows.table.columns)
-    connection.register(_STAGED, rows.frame)
+    connection.register(_STAGED, rows.arrays)
     try:
         connection.execute(
             f"INSERT INTO {table} ({names}) SELECT {values} FROM {_STAGED}"  # noqa: S608 - names are quoted

@@ -19,7 +19,7 @@ from uuid import uuid4
 import duckdb
 
 from llm_assets.errors import WarehouseMissing
-from llm_assets.warehouse import catalogue
+from llm_assets.warehouse import catalogue, shown
 from llm_assets.warehouse.catalogue import DataFile
 from llm_assets.warehouse.layout import Layout, evolved, without_column
 from llm_assets.warehouse.names import folder_name
@@ -60,7 +60,7 @@ class LocalTables:
                     self._record(connection, rows, days, written, snapshot)
                 now = catalogue.layouts(connection)
                 if now.keys() != known.keys():
-                    catalogue.show_summaries(connection, now.values())
+                    shown.show_summaries(connection, now.values())
         except BaseException:
             _remove(written)
             raise
@@ -94,7 +94,7 @@ class LocalTables:
             if file.parent == self._place(rows, day)
         ]
         catalogue.replace_files(connection, name, rows.asset, days, new, snapshot)
-        catalogue.show(connection, self.folder, layout)
+        shown.show(connection, self.folder, layout, days if layout == before else None)
 
     def partitions(self, connection: Connection, table: str, days: Sequence[date]) -> Partitions | None:
         """See `stores.Tables`."""
@@ -120,8 +120,8 @@ class LocalTables:
             for table, column in dropped:
                 known[table] = without_column(known[table], column)
                 catalogue.keep_layout(connection, known[table])
-                catalogue.show(connection, self.folder, known[table])
-            catalogue.show_summaries(connection, known.values())
+                shown.show(connection, self.folder, known[table])
+            shown.show_summaries(connection, known.values())
 
     @contextmanager
     def changing(self, timeout_seconds: float) -> Generator[tuple[Connection, int]]:
@@ -137,7 +137,7 @@ class LocalTables:
                 try:
                     with transaction(connection):
                         connection.execute("SET TimeZone = 'UTC'")
-                        catalogue.prepare(connection, self.folder)
+                        shown.prepare(connection, self.folder)
                         unseen = catalogue.forget_retired(connection, oldest) if oldest else []
                         yield connection, draft.number
                 finally:
@@ -201,8 +201,8 @@ class LocalTables:
         if folder in (None, self.folder) or not self.folder.is_dir():
             return folder or self.folder
         catalogue.copy_state(connection, self.path.stem)
-        catalogue.prepare(connection, self.folder)
-        catalogue.show_summaries(connection, catalogue.layouts(connection).values())
+        shown.prepare(connection, self.folder)
+        shown.show_summaries(connection, catalogue.layouts(connection).values())
         return self.folder
 
     def _lease(self) -> tuple[Path, int | None]:

@@ -52,7 +52,7 @@ def write_parquet(rows: StagedRows, targets: dict[date, Path]) -> list[Path]:
     days = rows.days
     try:
         with _scratch.cursor() as cursor:
-            cursor.register(_ROWS, rows.frame)
+            cursor.register(_ROWS, rows.arrays)
             for day, target in targets.items():
                 if day.isoformat() in days or not rows.is_child:
                     _write(cursor, rows, day, target)

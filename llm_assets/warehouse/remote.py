@@ -24,12 +24,12 @@ import duckdb
 from fsspec.core import url_to_fs
 
 from llm_assets.errors import ConfigurationError, MissingExtra, WarehouseError, WarehouseMissing
-from llm_assets.warehouse.catalogue import comments_sql, show_summaries
 from llm_assets.warehouse.layout import Layout, evolved, without_column
 from llm_assets.warehouse.names import folder_name, identifier
 from llm_assets.warehouse.parquet import write_parquet
 from llm_assets.warehouse.rows_sql import table_sql
 from llm_assets.warehouse.sessions import Connection, RowsMoved, in_memory, lock_down
+from llm_assets.warehouse.shown import comments_sql, show_summaries
 from llm_assets.warehouse.staging import StagedRows
 from llm_assets.warehouse.stores import Partitions
 from llm_assets.warehouse.tables import Table

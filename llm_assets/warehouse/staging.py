@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 
 from llm_assets.errors import TableMismatch
@@ -21,6 +22,7 @@ from llm_assets.warehouse.tables import Child, Column, Table
 from llm_assets.warehouse.values import DoesNotFit, is_document, is_missing, text_of, type_of
 
 Texts = dict[str, list[str | None]]
+_Values = Sequence[Any] | pd.Series
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,9 @@ class StagedRows:
         return {day for day in self.texts["partition_date"] if day is not None}
 
     @property
-    def frame(self) -> pd.DataFrame:
-        """The texts as a data frame that DuckDB can scan. Object dtype, the same in pandas 2 and 3."""
-        return pd.DataFrame({name: pd.Series(texts, dtype=object) for name, texts in self.texts.items()})
+    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        """The texts as columns that DuckDB can scan."""
+        return {name: np.array(texts, dtype=object) for name, texts in self.texts.items()}
 
     def __len__(self) -> int:
         return len(self.texts[self.table.columns[0].name])
@@ -65,7 +67,7 @@ def stage(table: Table, partition_dates: Sequence[date], frame: pd.DataFrame) ->
     """
     _check_columns(table, frame)
     values = {
-        column.name: frame[column.name].tolist() if column.name in frame.columns else [None] * len(frame)
+        column.name: _values(frame[column.name]) if column.name in frame.columns else [None] * len(frame)
         for column in table.columns
     }
     parent = StagedRows(table, _texts(table, values))
@@ -93,11 +95,16 @@ def _check_columns(table: Table, frame: pd.DataFrame) -> None:
         )
 
 
-def _texts(table: Table, values: Mapping[str, list[Any]]) -> Texts:
+def _values(series: pd.Series[Any]) -> _Values:
+    """Python values; but times with a zone as they are, since most columns of them are done at once."""
+    return series if isinstance(series.dtype, pd.DatetimeTZDtype) else series.tolist()
+
+
+def _texts(table: Table, values: Mapping[str, _Values]) -> Texts:
     return {column.name: _column_texts(table, column, values) for column in table.columns}
 
 
-def _column_texts(table: Table, column: Column, values: Mapping[str, list[Any]]) -> list[str | None]:
+def _column_texts(table: Table, column: Column, values: Mapping[str, _Values]) -> list[str | None]:
     quick = column_texts(column.sql_type, values[column.name])
     if quick is not None and not (column.required and None in quick):
         return quick
@@ -114,8 +121,8 @@ def _column_texts(table: Table, column: Column, values: Mapping[str, list[Any]])
     return texts
 
 
-def _where(table: Table, column: Column, values: Mapping[str, list[Any]], row: int) -> str:
-    recording = values["recording_id"][row]
+def _where(table: Table, column: Column, values: Mapping[str, _Values], row: int) -> str:
+    recording = list(values["recording_id"])[row]
     return f'table "{table.name}", column "{column.name}", row {row + 1} (recording {recording}): '
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import pandas as pd
@@ -19,6 +21,9 @@ PLAIN: dict[str, st.SearchStrategy[Any]] = {
     "SMALLINT": st.integers(-(2**16), 2**16),
     "DOUBLE": st.floats(),
     "BOOLEAN": st.booleans(),
+    "DECIMAL(6,2)": st.decimals(-20_000, 20_000, places=2) | st.decimals(allow_nan=False),
+    "DECIMAL(4,0)": st.decimals(-20_000, 20_000, places=0),
+    "DECIMAL(3,3)": st.decimals(-2, 2, places=3),
     "DATE": st.dates(),
     "TIMESTAMPTZ": st.one_of(
         st.datetimes(timezones=st.just(UTC)),
@@ -53,14 +58,28 @@ def columns() -> st.SearchStrategy[tuple[str, st.SearchStrategy[Any]]]:
 
 
 def meant(sql_type: str, texts: list[str | None] | None) -> Any:
-    """What the texts say: the order of an object's keys and zeros after a second's point mean nothing."""
+    """What the texts say: keys have no order, and zeros at the end of a fraction mean nothing."""
     if texts is None:
         return None
     if sql_type == "TIMESTAMPTZ":
         return [text and datetime.fromisoformat(text) for text in texts]
+    if sql_type.startswith("DECIMAL") and sql_type.endswith(")"):
+        return [text and Decimal(text) for text in texts]
     if sql_type.endswith(("]", ")")):
-        return [text and json.loads(text) for text in texts]
+        return [text and _numbers(json.loads(text)) for text in texts]
     return texts
+
+
+def _numbers(value: Any) -> Any:
+    """Texts in it that are numbers as such, since a DECIMAL inside JSON is text."""
+    if isinstance(value, dict):
+        return {key: _numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    with suppress(InvalidOperation, TypeError):
+        number = Decimal(value)
+        return number if isinstance(value, str) and number.is_finite() else value
+    return value
 
 
 def one_by_one(sql_type: str, values: list[Any]) -> list[str | None]:
@@ -90,6 +109,8 @@ def test_ordinary_columns_are_done_at_once() -> None:
         ("BIGINT", [1, None]),
         ('STRUCT("label" VARCHAR, "score" DOUBLE)', [{"label": "a", "score": None}, None]),
         ('STRUCT("a" BIGINT)[]', [[{"a": 1}], []]),
+        ('STRUCT("a" DECIMAL(6,2))', [{"a": Decimal("1.50")}, {"a": Decimal("-0.5")}]),
+        ("DECIMAL(18,9)", [Decimal("0.00021"), None, Decimal(0)]),
         ("TIMESTAMPTZ", [pd.Timestamp("2026-03-02", tz="UTC"), pd.NaT]),
     ]:
         quick = column_texts(sql_type, values)

@@ -88,7 +88,7 @@ def test_what_counts_is_the_renaming(
 
 
 @pytest.mark.parametrize(
-    "line", ["catalogue.prepare", "os.link", "os.replace(link, self._path)", "_write(cursor"]
+    "line", ["shown.prepare", "os.link", "os.replace(link, self._path)", "_write(cursor"]
 )
 def test_killed_while_creating_the_file(path: str, start: Callable[..., Any], line: str) -> None:
     """A first writer killed before the file is complete leaves nothing in the way of the next one."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import duckdb
 import pandas as pd
 from warehouse_samples import DAYS, INSIGHTS, call_row, insight_row, recording_row, transcript_row
 
@@ -111,6 +113,31 @@ def test_writing_again_leaves_the_views_alone(sample: str, path: str) -> None:
     """The views are there once, described, however often tables are written."""
     for _ in range(2):
         replace_partition(path, RECORDINGS, [DAY], pd.DataFrame([recording_row(DAY, "03020")]))
-    found = ask(path, "select view_name, comment from duckdb_views() where not internal order by 1")
+    sql = "select view_name, comment from duckdb_views() where schema_name = 'main' and not internal"
+    found = ask(path, f"{sql} order by 1")
     assert [name for name, _ in found] == sorted([*VIEW_NAMES, *(table.name for table in FIXED_TABLES)])
     assert all(comment for _, comment in found)
+
+
+def test_years_come_and_go(path: str) -> None:
+    """A table shows the days of all its years, and a year whose children are gone again is no obstacle."""
+    days = (date(2025, 12, 31), date(2026, 1, 1), date(2027, 5, 5))
+    for day in days:
+        replace_partition(path, TRANSCRIPTS, [day], pd.DataFrame([transcript_row(day, "03020")]))
+    sql = "select distinct partition_date from segments order by 1"
+    assert ask(path, sql) == [(day,) for day in days]
+    replace_partition(path, TRANSCRIPTS, days[1:2], pd.DataFrame())
+    assert ask(path, sql) == [(days[0],), (days[2],)]
+    assert ask(path, "select count(*) from transcripts") == [(2,)]
+    replace_partition(path, TRANSCRIPTS, days[1:2], pd.DataFrame([transcript_row(days[1], "03021")]))
+    assert ask(path, sql) == [(day,) for day in days]
+    replace_partition(path, TRANSCRIPTS, days, pd.DataFrame())
+    assert ask(path, sql) == []
+
+
+def test_another_program_attaches_the_file_under_any_name(sample: str) -> None:
+    """Views find each other wherever the file is attached."""
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{sample}' AS calls (READ_ONLY)")
+        assert connection.execute("select count(*) from calls.insights").fetchone() == (12,)
+        assert connection.execute("select sum(recordings) from calls.model_quality").fetchone() == (18,)

@@ -27,7 +27,7 @@ from llm_assets.warehouse.turns import turn
 
 TRACED = tuple(
     f"warehouse/{name}.py"
-    for name in ("catalogue", "local", "parquet", "snapshots", "turns", "views", "replace")
+    for name in ("catalogue", "local", "parquet", "shown", "snapshots", "turns", "views", "replace")
 )
 
 COUNTS = Table(
