@@ -7,6 +7,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterable
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -188,6 +189,15 @@ class Session:
 
         self._whole("listing", partial(listing.measure, quick=self.quick))
 
+    def dagster_backfill(self, days: int | None) -> None:
+        from benchmarks import dagster_backfill
+
+        def tell(day: date, ratio: float) -> None:
+            self.board.done(f"dagster_backfill to {day}", f"{ratio:.2f} times doing nothing")
+
+        measure = partial(dagster_backfill.measure, quick=self.quick, days=days, tell=tell)
+        self._whole("dagster_backfill", lambda: _run(measure()))
+
     def kills(self) -> None:
         from benchmarks import kills
 
@@ -285,6 +295,7 @@ def main(context: click.Context, quick: bool, jobs: int) -> None:
         session.one_hour(None)
         session.many_recordings()
         session.listing()
+        session.dagster_backfill(None)
         session.overhead(list(CONTENDERS), None)
 
     _measure(quick, everything)
@@ -351,6 +362,14 @@ def many_recordings_command(quick: bool) -> None:
 def listing_command(quick: bool) -> None:
     """Requests for one day of a bucket of a million objects. Takes some gigabytes. Needs moto."""
     _measure(quick, Session.listing)
+
+
+@main.command("dagster_backfill")
+@click.option("--days", type=click.IntRange(1), help="How many days (365 by default).")
+@_quick
+def dagster_backfill_command(days: int | None, quick: bool) -> None:
+    """A backfill of short recordings beside one of assets that do nothing, a process for each week."""
+    _measure(quick, lambda session: session.dagster_backfill(days))
 
 
 @main.command("kills")

@@ -1,110 +1,101 @@
-"""A backfill of many days in one process, against assets that do nothing: what the pipeline adds to Dagster.
+"""A backfill of many days against the same partitions of assets that do nothing: what the pipeline adds to Dagster.
 
-    python -m benchmarks.dagster_backfill [days] [recordings a day]
-
-Both materialize the same partitions of three assets in a row, a week a run, in the same kind of instance:
-ours with recordings of a second of tone, short enough to need a call each, against a provider on this
-machine without latency or limits; theirs returning an empty frame to memory.
+Both materialize three assets in a row, a week a run, each run a process that loads its definitions, in an
+instance of their own: ours with short recordings that differ, each of them transcribed by the emulator without
+latency or limits (what it hears is the same, so a run asks for insights once). The two take turns, so that a slow minute of the machine meets both.
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
+import resource
 import sys
-import tempfile
 import time
 import wave
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
+from benchmarks.backfill_run import DAYS_PER_RUN, START
+from benchmarks.children import server, work_folder
 
-from llm_assets import DuckDBFrameIOManager, OpenAIResource, RecordingSource, build_audio_insights
-from llm_assets.testing import FakeProvider
+_DAYS, _QUICK_DAYS = 365, 28
+_RECORDINGS = 10
+_SAID = "Good morning, I would like to know where my parcel is."
 
-START = date(2026, 1, 1)
-DAYS_PER_RUN = 7
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-INSIGHT: dict[str, Any] = {
-    "summary": "A tone.",
-    "sentiment": {"label": "neutral", "score": 0.0},
-    "topics": [],
-    "intent": "other",
-    "outcome": "not_applicable",
-    "action_items": [],
-    "entities": [],
-    "customer_effort": 1,
-    "language": "en",
-    "quotes": [],
-    "confidence": 0.5,
-}
+Tell = Callable[[date, float], None]
 
 
-def record(root: Path, days: int, recordings: int) -> None:
-    """Recordings that differ, so that each is asked for."""
+@dataclass(slots=True)
+class Spent:
+    """Time of processes: by the clock, and of the CPU with all of their own children."""
+
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+
+async def measure(*, quick: bool, days: int | None = None, tell: Tell) -> dict[str, Any]:
+    """`ratio` is by the clock, `cpu_ratio` of CPU time without the emulator's, which is another process."""
+    days = days or (_QUICK_DAYS if quick else _DAYS)
+    ours, nothing = Spent(), Spent()
+    async with work_folder() as folder, server({"fixed_transcript": _SAID}, folder) as emulator:
+        await asyncio.to_thread(_record, folder / "calls", days)
+        for kind in ("ours", "nothing"):
+            (folder / kind).mkdir()
+            (folder / kind / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+        for first in range(0, days, DAYS_PER_RUN):
+            span = _day(first), _day(min(first + DAYS_PER_RUN, days) - 1)
+            for kind, spent in {"ours": ours, "nothing": nothing}.items():
+                await _run(kind, folder, emulator.base_url, span, spent)
+            tell(span[1], ours.wall_seconds / nothing.wall_seconds)
+        audit = await emulator.audit()
+    return {
+        "days": days,
+        "recordings": days * _RECORDINGS,
+        "calls": audit["served"],
+        "seconds": round(ours.wall_seconds, 1),
+        "seconds_of_doing_nothing": round(nothing.wall_seconds, 1),
+        "cpu_seconds": round(ours.cpu_seconds, 1),
+        "cpu_seconds_of_doing_nothing": round(nothing.cpu_seconds, 1),
+        "ratio": round(ours.wall_seconds / nothing.wall_seconds, 3),
+        "cpu_ratio": round(ours.cpu_seconds / nothing.cpu_seconds, 3),
+    }
+
+
+async def _run(kind: str, folder: Path, base_url: str, span: tuple[date, date], spent: Spent) -> None:
+    started, cpu = time.monotonic(), _children_cpu_seconds()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.backfill_run", kind, str(folder), base_url),
+        *map(str, span),
+        env=os.environ
+        | {"DAGSTER_HOME": str(folder / kind), "OPENAI_API_KEY": "benchmark", "PYTHONWARNINGS": "ignore"},
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    if await process.wait():
+        raise RuntimeError(f"the run of {span[0]} to {span[1]} of {kind} failed")
+    spent.wall_seconds += time.monotonic() - started
+    spent.cpu_seconds += _children_cpu_seconds() - cpu
+
+
+def _children_cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _day(number: int) -> date:
+    return START + timedelta(days=number)
+
+
+def _record(root: Path, days: int) -> None:
+    """A second of sound each, no two alike."""
     for number in range(days):
-        folder = root / (START + timedelta(days=number)).isoformat()
+        folder = root / _day(number).isoformat()
         folder.mkdir(parents=True)
-        for which in range(recordings):
-            sample = (100 + number * recordings + which).to_bytes(2, "little")
+        for which in range(_RECORDINGS):
+            sample = (100 + number * _RECORDINGS + which).to_bytes(2, "little")
             with wave.open(str(folder / f"{which}.wav"), "wb") as file:
                 file.setparams((1, 2, 8000, 0, "NONE", ""))
                 file.writeframes(sample * 8000)
-
-
-def nothing(partitions: dg.DailyPartitionsDefinition) -> dg.Definitions:
-    """Three assets that do nothing, and a job over them."""
-
-    def asset(name: str, upstream: str | None) -> dg.AssetsDefinition:
-        @dg.asset(
-            name=name,
-            partitions_def=partitions,
-            deps=[upstream] if upstream else [],
-            backfill_policy=dg.BackfillPolicy.multi_run(DAYS_PER_RUN),
-        )
-        def empty() -> dg.MaterializeResult[Any]:
-            return dg.MaterializeResult(metadata={"rows": 0})
-
-        return empty
-
-    assets = [asset("first", None), asset("second", "first"), asset("third", "second")]
-    return dg.Definitions(assets=assets, jobs=[dg.define_asset_job("job", selection=assets)])
-
-
-def seconds_of(job: dg.JobDefinition, days: int) -> float:
-    """Wall time of the whole range, a week a run."""
-    with tempfile.TemporaryDirectory() as home, dg.DagsterInstance.local_temp(home) as instance:
-        started = time.perf_counter()
-        for first in range(0, days, DAYS_PER_RUN):
-            last = min(first + DAYS_PER_RUN, days) - 1
-            tags = {
-                "dagster/asset_partition_range_start": (START + timedelta(days=first)).isoformat(),
-                "dagster/asset_partition_range_end": (START + timedelta(days=last)).isoformat(),
-            }
-            assert job.execute_in_process(instance=instance, tags=tags, run_config=QUIET).success
-        return time.perf_counter() - started
-
-
-def main(days: int = 28, recordings: int = 10) -> None:
-    partitions = dg.DailyPartitionsDefinition(
-        start_date=START.isoformat(), end_date=(START + timedelta(days=days)).isoformat()
-    )
-    with tempfile.TemporaryDirectory() as folder, FakeProvider(INSIGHT) as provider:
-        record(Path(folder) / "calls", days, recordings)
-        source = RecordingSource(root=f"{folder}/calls", minimum_seconds=0.5, settle_seconds=0)
-        resources = {
-            "openai": OpenAIResource(base_url=provider.base_url, state=f"{folder}/state.sqlite"),
-            "io_manager": DuckDBFrameIOManager(path=f"{folder}/calls.duckdb"),
-        }
-        defs = dg.Definitions.merge(
-            build_audio_insights(source, partitions), dg.Definitions(resources=resources)
-        )
-        ours = seconds_of(defs.resolve_job_def("audio_insights_daily"), days)
-        asked = len(provider.requests)
-    theirs = seconds_of(nothing(partitions).resolve_job_def("job"), days)
-    print(f"{days} days of {recordings}: {ours:.1f} s with {asked} calls, doing nothing {theirs:.1f} s: "
-          f"{ours / theirs:.2f} times")  # fmt: skip
-
-
-if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:]))

@@ -232,5 +232,6 @@ _TABLES = {
     "one_hour": lambda results: _figures_table(results.get("one_hour", {})),
     "many_recordings": lambda results: _figures_table(results.get("many_recordings", {})),
     "listing": lambda results: _figures_table(results.get("listing", {})),
+    "dagster_backfill": lambda results: _figures_table(results.get("dagster_backfill", {})),
     "machine": _machine_table,
 }

@@ -17,6 +17,7 @@ _SLOW_ONE = "openai_semaphore"
 _PREPARING_RATIO, _PREPARING_PEAK_MB = 1.3, 300
 _PEAK_RSS_MB = 250.0
 _HOUR_RATIO = 1.15
+_BACKFILL_RATIO = 1.5
 _PEAK_OF_ALL_MB = 400.0
 _NEVER_AT_A_KILL = (
     "asked_again_after_handed_on",
@@ -48,6 +49,7 @@ def verdicts(results: dict[str, Any]) -> list[Verdict]:
         *_budget(results.get("budget", {})),
         *_preparing(results.get("preparing", {})),
         *_one_hour(results.get("one_hour", {})),
+        *_dagster_backfill(results.get("dagster_backfill", {})),
         *_many_recordings(results.get("many_recordings", {})),
         *_listing(results.get("listing", {})),
     ]
@@ -135,6 +137,17 @@ def _one_hour(figures: dict[str, Any]) -> Iterator[Verdict]:
             f"{ratio:.2f}",
             f"≤ {_HOUR_RATIO}",
             ratio <= _HOUR_RATIO,
+        )
+
+
+def _dagster_backfill(figures: dict[str, Any]) -> Iterator[Verdict]:
+    if figures:
+        ratio = figures["ratio"]
+        yield Verdict(
+            f"dagster_backfill: wall time of {figures['days']} days, times doing nothing",
+            f"{ratio:.2f}",
+            f"≤ {_BACKFILL_RATIO}",
+            ratio <= _BACKFILL_RATIO,
         )
 
 
