@@ -1,8 +1,9 @@
-"""A backfill of many days against the same partitions of assets that do nothing: what the pipeline adds to Dagster.
+"""A backfill of many days against one of assets that do nothing: what the pipeline adds to Dagster.
 
 Both materialize three assets in a row, a week a run, each run a process that loads its definitions, in an
-instance of their own: ours with short recordings that differ, each of them transcribed by the emulator without
-latency or limits (what it hears is the same, so a run asks for insights once). The two take turns, so that a slow minute of the machine meets both.
+instance of their own: ours with short recordings that differ, each transcribed by the emulator without
+latency or limits (what it hears is the same, so a run asks for insights once). The two take turns, so that
+a slow minute of the machine meets both.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import dagster as dg
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from llm_assets.errors import ConfigurationError
 from llm_assets.insights.prompts import Extractor
@@ -28,6 +28,7 @@ from llm_assets.orchestration.component_fields import (
     located,
 )
 from llm_assets.orchestration.component_scaffold import AudioInsightsScaffolder
+from llm_assets.orchestration.component_schema import Text, with_precise_schema
 from llm_assets.orchestration.io_manager import DuckDBFrameIOManager
 from llm_assets.orchestration.report_asset import build_report_asset
 from llm_assets.orchestration.settings import a_time_zone
@@ -68,6 +69,12 @@ def _extractors(context: dg.ResolutionContext, value: Any) -> list[Extractor]:
     return [ExtractorFields.resolve_from_model(context, each).extractor(folder) for each in value]
 
 
+def _checks(context: dg.ResolutionContext, value: Any) -> CheckFields:
+    fields = CheckFields.resolve_from_model(context, value)
+    fields.limits()
+    return fields
+
+
 @dg.scaffold_with(AudioInsightsScaffolder)
 class AudioInsights(dg.Component, dg.Model, dg.Resolvable):
     """Audio recordings to transcripts to structured insights: daily-partitioned assets in DuckDB tables."""
@@ -76,7 +83,7 @@ class AudioInsights(dg.Component, dg.Model, dg.Resolvable):
         RecordingFields,
         dg.Resolver(
             _recordings,
-            model_field_type=RecordingFields.model() | str,
+            model_field_type=RecordingFields.model() | Text,
             description="Folder or URL with a folder per day, or a mapping that says more.",
             examples=["data/recordings", {"root": "s3://bucket/calls", "pattern": "{date:%Y/%m/%d}/*.mp3"}],
         ),
@@ -168,7 +175,13 @@ class AudioInsights(dg.Component, dg.Model, dg.Resolvable):
         described("Whether there is an asset that writes a page a month beside the DuckDB file.", [True]),
     ] = False
     checks: Annotated[
-        CheckFields, described("What is still fine, and what is an error.", [{"fallback_share": 0.2}])
+        CheckFields,
+        dg.Resolver(
+            _checks,
+            model_field_type=CheckFields.model(),
+            description="What is still fine, and what is an error.",
+            examples=[{"fallback_share": 0.2}],
+        ),
     ] = CheckFields()
     fresh_within_hours: Annotated[
         float | None,
@@ -184,6 +197,11 @@ class AudioInsights(dg.Component, dg.Model, dg.Resolvable):
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
         return dg.ComponentTypeSpec(tags=["audio", "transcription", "llm", "duckdb"])
+
+    @classmethod
+    def get_model_cls(cls) -> type[BaseModel] | None:
+        model = super().get_model_cls()
+        return with_precise_schema(model) if model else None
 
     def get_asset_spec(self, spec: dg.AssetSpec) -> dg.AssetSpec:
         """How an asset is described; a subclass may say otherwise."""

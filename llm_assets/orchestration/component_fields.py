@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import dagster as dg
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from llm_assets.errors import ConfigurationError
 from llm_assets.insights.prompts import DEFAULT_MAX_OUTPUT_TOKENS, DEFAULT_REPAIRS, MOST_REPAIRS, Extractor
 from llm_assets.llm.models import Limits, RetryConfig
 from llm_assets.orchestration.checks import USUAL_LIMITS, CheckLimits
+from llm_assets.orchestration.component_schema import Entry, Text
 from llm_assets.orchestration.resource import OpenAIResource
 from llm_assets.orchestration.schedule import DailyRhythm
 from llm_assets.orchestration.sensor import LateRecordings
@@ -31,6 +32,20 @@ def described(description: str, examples: list[Any] | None = None) -> Any:
 
 def as_in_the_resource(name: str, examples: list[Any]) -> Any:
     return described(OpenAIResource.model_fields[name].description or "", examples)
+
+
+def a_chain_as_in_the_resource(name: str, examples: list[Any]) -> Any:
+    return a_chain(OpenAIResource.model_fields[name].description or "", examples)
+
+
+def a_chain(description: str, examples: list[Any]) -> Any:
+    return dg.Resolver(
+        _as_it_resolves, model_field_type=list[str | Entry], description=description, examples=examples
+    )
+
+
+def _as_it_resolves(context: dg.ResolutionContext, value: Any) -> Any:
+    return context.resolve_value(value)
 
 
 class HintFields(dg.Model, dg.Resolvable):
@@ -116,8 +131,9 @@ def _env_var_or_text(context: dg.ResolutionContext, value: Any) -> str:
 
 
 def _key(variable: str, description: str) -> Any:
+    # A text comes as far as the resolver, which says what to write in its place.
     return dg.Resolver(
-        _env_var, model_field_type=EnvReference, description=description, examples=[{"env": variable}]
+        _env_var, model_field_type=EnvReference | Text, description=description, examples=[{"env": variable}]
     )
 
 
@@ -171,7 +187,7 @@ class OpenAIFields(dg.Model, dg.Resolvable):
         str,
         dg.Resolver(
             _env_var_or_text,
-            model_field_type=EnvReference | str,
+            model_field_type=EnvReference | Text,
             description="Any OpenAI-compatible server with its /v1, or the variable that names it.",
             examples=["http://localhost:8000/v1", {"env": "OPENAI_BASE_URL"}],
         ),
@@ -180,11 +196,11 @@ class OpenAIFields(dg.Model, dg.Resolvable):
         dg.EnvVar, _key("ANTHROPIC_API_KEY", "The variable with Anthropic's key, for models named claude-….")
     ] = dg.EnvVar("ANTHROPIC_API_KEY")
     transcription: Annotated[
-        list[str | dict[str, Any]], as_in_the_resource("transcription", [["gpt-transcribe"]])
+        list[str | dict[str, Any]], a_chain_as_in_the_resource("transcription", [["gpt-transcribe"]])
     ] = list(DEFAULT_TRANSCRIPTION_CHAIN)
-    chat: Annotated[list[str | dict[str, Any]], as_in_the_resource("chat", [["gpt-6-luna", "cached"]])] = (
-        list(DEFAULT_CHAT_CHAIN)
-    )
+    chat: Annotated[
+        list[str | dict[str, Any]], a_chain_as_in_the_resource("chat", [["gpt-6-luna", "cached"]])
+    ] = list(DEFAULT_CHAT_CHAIN)
     limits: Annotated[
         dict[str, LimitFields], as_in_the_resource("limits", [{"gpt-6-luna": {"requests_per_minute": 5000}}])
     ] = {}
@@ -198,7 +214,7 @@ class OpenAIFields(dg.Model, dg.Resolvable):
         str,
         dg.Resolver(
             _env_var_or_text,
-            model_field_type=EnvReference | str,
+            model_field_type=EnvReference | Text,
             description="Journal, budget and limits: a SQLite file below the project, or the variable with a "
             "database URL.",
             examples=["data/state.sqlite", {"env": "LLM_ASSETS_STATE"}],
@@ -239,7 +255,7 @@ class ExtractorFields(dg.Model, dg.Resolvable):
     ] = DEFAULT_MAX_OUTPUT_TOKENS
     chain: Annotated[
         list[str | dict[str, Any]] | None,
-        described("The models for this extractor alone, instead of the resource's chat.", [["gpt-6-luna"]]),
+        a_chain("The models for this extractor alone, instead of the resource's chat.", [["gpt-6-luna"]]),
     ] = None
     repairs: Annotated[
         int,
@@ -301,7 +317,12 @@ class CheckFields(dg.Model, dg.Resolvable):
     ] = []
 
     def limits(self) -> CheckLimits:
-        return CheckLimits.model_validate(self.model_dump())
+        try:
+            return CheckLimits.model_validate(self.model_dump())
+        except ValidationError as error:
+            raise ConfigurationError(
+                "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())
+            ) from None
 
 
 def located(project_root: Path, place: str) -> str:

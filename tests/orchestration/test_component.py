@@ -95,6 +95,21 @@ def test_scaffold_check_list_and_materialize(scratch: ScratchProject, server: Fa
     assert rows == [("ok", "The customer wants the money back.")]
 
 
+def test_a_second_component_gets_names_of_its_own(scratch: ScratchProject) -> None:
+    """Both load side by side as they were scaffolded, and write to files of their own."""
+    for name in ("calls", "support-calls"):
+        made = scratch.dg("scaffold", "defs", "llm_assets.AudioInsights", name)
+        assert made.returncode == 0, made.stdout + made.stderr
+    listed = scratch.dg("list", "defs", "--json")
+    assert listed.returncode == 0, listed.stderr
+    assert [each["name"] for each in json.loads(listed.stdout)["jobs"]] == [
+        "audio_insights_daily",
+        "support_calls_audio_insights_daily",
+    ]
+    yaml = (scratch.package / "defs" / "support-calls" / "defs.yaml").read_text()
+    assert "duckdb: data/support_calls.duckdb" in yaml
+
+
 @pytest.mark.parametrize(
     ("wrong", "line", "field", "said"),
     [
@@ -108,6 +123,28 @@ def test_scaffold_check_list_and_materialize(scratch: ScratchProject, server: Fa
             "attributes.openai.api_key",
             "{env: OPENAI_API_KEY}",
         ),
+        ("    budget: {usd_per_dy: 5}", 11, "attributes.openai.budget.usd_per_dy", "was unexpected"),
+        (
+            "    budget: {tokens_per_day: many}",
+            11,
+            "openai.budget.tokens_per_day",
+            "is not of type 'integer'",
+        ),
+        (
+            "    budget: {usd_per_day: 5}\n    limits: {gpt-6-luna: {request_per_minute: 5}}",
+            12,
+            "attributes.openai.limits.gpt-6-luna.request_per_minute",
+            "was unexpected",
+        ),
+        (
+            "    chat:\n      - gpt-6-luna\n      - {model: x, max_tokens: 5}",
+            12,
+            "attributes.openai.chat.1.max_tokens",
+            "was unexpected",
+        ),
+        ("  recordings: {root: calls, hints: {lang: de}}", 4, "recordings.hints.lang", "was unexpected"),
+        ("  timezone: UTC\n  schedule: daily", 7, "attributes.schedule", "is not of type 'object'"),
+        ("  timezone: UTC\n  checks: {errors: [none]}", 7, "attributes.checks", "'none' is no check"),
         ("      output_model: no.Such", 12, "attributes.extractors", "'no.Such' cannot be imported"),
     ],
 )
