@@ -37,10 +37,12 @@ class DuckDBFrameIOManager(dg.ConfigurableIOManager):
     )
 
     def handle_output(self, context: dg.OutputContext, obj: DataFrame) -> None:
+        from llm_assets.warehouse.owners import require_own_table
         from llm_assets.warehouse.replace import replace_partition
 
         with as_failures():
             table = _table_of(context.asset_key, context.definition_metadata)
+            require_own_table(self.path, table.name, context.asset_key.to_user_string())
             days = partition_dates(context.asset_partition_keys)
             replace_partition(self.path, table, days, obj, lock_timeout_seconds=self.lock_timeout_seconds)
         context.add_output_metadata(self._table_metadata(table) | _row_count(obj, len(days)))

@@ -149,3 +149,22 @@ def test_an_asset_without_columns_is_told_what_to_give(path: str) -> None:
             resources={"io_manager": DuckDBFrameIOManager(path=path)},
             partition_key="2026-03-02",
         )
+
+
+def test_two_instances_in_one_file_are_refused(path: str) -> None:
+    """Their tables have the same names, so each would replace the other's days."""
+    assert materialize(path, partition_key="2026-03-02").success
+
+    @dg.asset(key=["sales", "recordings"], partitions_def=DAYS)
+    def others(context: dg.AssetExecutionContext) -> Any:
+        return recordings_on(list(context.partition_keys))
+
+    resources = {"io_manager": DuckDBFrameIOManager(path=path)}
+    result = dg.materialize([others], resources=resources, partition_key="2026-03-02", raise_on_error=False)
+    assert not result.success
+    (failed,) = [event for event in result.all_events if event.is_step_failure]
+    said = str(failed.step_failure_data.error)
+    assert "written by the asset 'recordings'" in said
+    assert "'sales/recordings'" in said
+    assert stored(path, "SELECT count(*) FROM recordings") == [(1,)]
+    assert materialize(path, partition_key="2026-03-02").success
