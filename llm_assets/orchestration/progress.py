@@ -17,13 +17,13 @@ LOG_EVERY_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A moment of one materialization. `spent_usd` is what it added to the bill so far."""
+    """A moment of one materialization. `spent_usd` is what it added to the bill so far; None: no model."""
 
     asset: str
     done: int
     total: int
     elapsed_seconds: float
-    spent_usd: Decimal
+    spent_usd: Decimal | None
 
     @property
     def per_second(self) -> float:
@@ -38,8 +38,9 @@ class Progress:
         parts = [
             f"{self.asset}: {self.done} of {self.total}",
             f"{self.per_second * 60:.0f} per minute",
-            f"{self.spent_usd:.4f} USD so far",
         ]
+        if self.spent_usd is not None:
+            parts.append(f"{self.spent_usd:.4f} USD so far")
         if self.remaining_seconds is not None and self.done < self.total:
             parts.append(f"about {duration_text(self.remaining_seconds)} to go")
         return ", ".join(parts)
@@ -62,7 +63,7 @@ def watching(watcher: Watcher) -> Generator[None]:
 class ProgressReporter:
     """Counts what is done and reports it: to watchers at once, to the log every few seconds and at the end.
 
-    `spent` is asked for the cost so far whenever something is reported.
+    `spent` is asked for the cost so far whenever something is reported; without it no model is called.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class ProgressReporter:
         asset: str,
         total: int,
         log: Callable[[str], None],
-        spent: Callable[[], Decimal] = lambda: Decimal(0),
+        spent: Callable[[], Decimal] | None = None,
         clock: Clock | None = None,
         every_seconds: float = LOG_EVERY_SECONDS,
     ) -> None:
@@ -94,7 +95,7 @@ class ProgressReporter:
 
     def _current(self) -> Progress:
         elapsed = self._clock.now() - self._started
-        return Progress(self._asset, self._done, self._total, elapsed, self._spent())
+        return Progress(self._asset, self._done, self._total, elapsed, self._spent and self._spent())
 
     @staticmethod
     def _tell_watchers(current: Progress) -> None:

@@ -84,7 +84,7 @@ def _about(context: dg.AssetExecutionContext, day: FoundDay, read: Sequence[_Rea
         more = [f"{len(left) - NAMES_SHOWN} more"] if len(left) > NAMES_SHOWN else []
         shown = left[:NAMES_SHOWN] + more
         context.log.warning(
-            f"{len(left)} recordings are still being written and are left for a later run: {'; '.join(shown)}"
+            f"Left for a later run, as they are still being written ({len(left)}): {'; '.join(shown)}"
         )
         about["left_recordings"] = dg.MetadataValue.md("\n".join(f"- {each}" for each in shown))
     return about

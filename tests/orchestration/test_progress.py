@@ -28,6 +28,7 @@ def test_a_thousand_quick_calls_make_one_line() -> None:
         reporter.advance()
     assert len(lines) == 1
     assert lines[0].startswith("insights: 1000 of 1000")
+    assert "USD" not in lines[0]  # nobody told a cost
 
 
 def test_slow_calls_make_a_line_every_ten_seconds() -> None:
