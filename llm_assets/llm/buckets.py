@@ -19,8 +19,9 @@ MINUTE_SECONDS = 60.0
 DAY_SECONDS = 86_400.0
 # The server starts to refill when our first request reaches it, a moment after we counted it.
 _CLOCK_SLACK_SECONDS = 0.05
-# A level nobody has confirmed for this long may have been used up by others.
-_CONFIRMED_FOR_SECONDS = 60.0
+# A level nobody has confirmed for this long may have been used up by others. Longer than a request that
+# needs the whole of a minute's limit waits, or it would go as a probe just before its time.
+_CONFIRMED_FOR_SECONDS = 90.0
 _LEAST_SHARE = 0.02
 _DRIFT_WINDOW_SECONDS = 2.0
 # What was sent within this time may not have reached the server yet, or in another order.

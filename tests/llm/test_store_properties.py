@@ -19,7 +19,7 @@ from itertools import count, pairwise
 from typing import Any, Literal, TypeVar
 
 import pytest
-from hypothesis import Phase, assume, given, settings
+from hypothesis import Phase, assume, example, given, settings
 from hypothesis import strategies as st
 from virtual_time import LoopClock, run_virtual
 
@@ -314,6 +314,7 @@ async def _known(do: Do, tokens_left: float) -> float:
 
 @on_stores
 @given(left=st.integers(0, 6000), size=st.integers(1, 6000), pause=st.floats(0, 40))
+@example(left=0, size=5995, pause=0.0)  # a minute's wait
 def test_a_wait_is_as_long_as_needed(shared: Shared, left: int, size: int, pause: float) -> None:
     """Who comes back when it was told gets its grant, and who comes earlier does not."""
 
