@@ -54,6 +54,7 @@ def find_in_days(source: RecordingSource, days: Iterable[date]) -> dict[date, li
 def list_days(source: RecordingSource, days: Iterable[date]) -> dict[date, FoundDay]:
     """The recordings of each of the days and what may be hints beside them. Raises as `find_in_days`."""
     found = {day: FoundDay() for day in days}
+    # Held to the end: a recording may be listed after its hints.
     undated: dict[str, FoundRecording] = {}
     is_empty = True
     for file in files_of_days(source, found):
