@@ -16,6 +16,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -187,6 +188,18 @@ class Budget:
             await asyncio.shield(self._in_background(self._transact((), (), None, NOTHING)))
         if self._settled or self._spare.accounts:
             self._flush_soon()
+
+    async def spent_usd(self) -> dict[str, Decimal]:
+        """US dollars spent under the caps, by everybody who counts in them: of the `run`, and of the `day`.
+
+        Nothing where no cap holds.
+        """
+        caps = self._current_caps()
+        if not caps:
+            return {}
+        answer = await asyncio.shield(self._in_background(self._transact((), caps, NOTHING, NOTHING)))
+        names = {self._run_account: "run", self._day_account: "day"}
+        return {names[account]: spent.usd for account, spent in answer.spent.items() if account in names}
 
     async def aclose(self) -> None:
         """Settle everything and give back what is spare."""

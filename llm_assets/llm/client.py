@@ -14,6 +14,7 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
 
@@ -144,6 +145,13 @@ class LLMClient:
                 self._last_call_ended.set()
         self.metrics.add(outcome)
         return outcome
+
+    async def spent_of_budget(self) -> dict[str, Decimal]:
+        """US dollars spent under the caps: by the whole `run`, and by all runs of the `day`.
+
+        Raises StateUnavailable.
+        """
+        return await self._require_services().budget.spent_usd()
 
     async def are_answered(self, requests: Sequence[Request]) -> list[bool]:
         """Which of the requests some model of the chain has answered before: they would cost nothing now.

@@ -5,7 +5,10 @@ They are thin: a module for each stage does the work.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import inspect
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -82,7 +85,11 @@ def insights_asset(
         # The prompt, the schema and the chain: the UI shows the rows that were asked for with another one.
         code_version=extractor.code_version,
         description=f"{extractor.output_model.__name__} of each transcript: one typed column per field.",
-        metadata={COLUMN_SCHEMA: column_schema(table), "prompt": dg.MetadataValue.md(extractor.instructions)},
+        metadata={
+            COLUMN_SCHEMA: column_schema(table),
+            "prompt": dg.MetadataValue.md(extractor.instructions),
+            **_where_defined(extractor),
+        },
     )
 
     def compute(context: dg.AssetExecutionContext, upstream: DataFrame | None) -> StageResult:
@@ -95,6 +102,23 @@ def insights_asset(
     lineage |= {column.name: ("text",) for column in output_columns(extractor.output_model)}
     stage = StageAsset(spec=spec, upstream=transcripts, checks=OF_ANSWERS, lineage=lineage, compute=compute)
     return build_stage_asset(stage, surroundings)
+
+
+def _where_defined(extractor: Extractor) -> dict[str, Any]:
+    """The file of the output model, which the UI opens; nothing for one that was made at run time."""
+    try:
+        file = inspect.getsourcefile(extractor.output_model)
+        line = inspect.getsourcelines(extractor.output_model)[1]
+    except (OSError, TypeError):
+        return {}
+    if file is None:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        place = dg.LocalFileCodeReference(
+            file_path=str(Path(file).absolute()), line_number=line, label=extractor.output_model.__name__
+        )
+        return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[place])}
 
 
 def output_table(extractor: Extractor) -> Table:

@@ -41,6 +41,8 @@ def build_audio_insights(
     late_recordings: LateRecordings = LATEST_DAYS,
     checks: CheckLimits = USUAL_LIMITS,
     fresh_within_hours: float | None = None,
+    owners: Sequence[str] = (),
+    retry_policy: dg.RetryPolicy | None = None,
     translation: Translation | None = None,
 ) -> dg.Definitions:
     """Assets `recordings`, `transcripts` and one per extractor; checks, a job, a schedule and a sensor.
@@ -49,7 +51,9 @@ def build_audio_insights(
     under `openai_key`, and an IO manager that keeps data frames under `io_manager_key`. Several instances
     live side by side by their `prefix`, each with an IO manager of its own (`<prefix>_io_manager`), since
     tables are called by the last part of a key. `recordings` is their folder or URL, or a RecordingSource
-    that says more about them. `translation` changes how each asset is described. Raises ConfigurationError.
+    that says more about them. `retry_policy` has an asset tried again after what passes by itself, an outage;
+    a spent budget or a refused key fails at once. `translation` changes how each asset is described.
+    Raises ConfigurationError.
     """
     surroundings = Surroundings(
         partitions=partitions,
@@ -60,6 +64,8 @@ def build_audio_insights(
         io_manager_key=io_manager_key or (f"{prefix}_io_manager" if prefix else "io_manager"),
         check_limits=checks,
         fresh_within_hours=fresh_within_hours,
+        owners=owners,
+        retry_policy=retry_policy,
         **({} if translation is None else {"translation": translation}),
     )
     source = RecordingSource.of(recordings).in_timezone(partitions.timezone)

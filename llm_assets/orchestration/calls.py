@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import dagster as dg
 
-from llm_assets.errors import LLMAssetsError, PriceUnknown
+from llm_assets.errors import LLMAssetsError, PriceUnknown, StateUnavailable
 from llm_assets.llm.metrics import MetricsSnapshot
 from llm_assets.llm.requests import Outcome, Request
 from llm_assets.llm.retry import is_mendable
@@ -49,10 +49,14 @@ class Finished(Generic[Result]):
 
 @dataclass(frozen=True, slots=True)
 class AllFinished(Generic[Result]):
-    """Everything that was asked for, in order, and what the client counted; None when it asked nothing."""
+    """Everything that was asked for, in order, and what the client counted; None when it asked nothing.
+
+    `spent` is US dollars of everybody under the caps of the `run` and the `day`, where there are any.
+    """
 
     items: list[Finished[Result]]
     metrics: MetricsSnapshot | None
+    spent: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
 
 
 Ask = Callable[[Item, Call], Awaitable[tuple[Result, tuple[Outcome, ...]]]]
@@ -86,13 +90,15 @@ def ask_all(
     priority = call_priority(context.run.tags)
     client = openai.client(context.run.run_id, priority, context.log.warning, chat)
     needed = beside or nullcontext()
-    answers, metrics = run_coroutine(_ask_all(context, client, distinct, ask, concurrency, needed, before))
+    answers, metrics, spent = run_coroutine(
+        _ask_all(context, client, distinct, ask, concurrency, needed, before)
+    )
     finished: list[Finished[Result]] = []
     for day, item in items:
         result, outcomes = answers[day, item.recording_id]
         finished.append(Finished(day, result, outcomes))
         answers[day, item.recording_id] = result, ()
-    return AllFinished(finished, metrics)
+    return AllFinished(finished, metrics, spent)
 
 
 async def _ask_all(
@@ -103,7 +109,7 @@ async def _ask_all(
     concurrency: int,
     beside: AbstractAsyncContextManager[Any],
     before: Before | None,
-) -> tuple[dict[Content, tuple[Result, tuple[Outcome, ...]]], MetricsSnapshot]:
+) -> tuple[dict[Content, tuple[Result, tuple[Outcome, ...]]], MetricsSnapshot, Mapping[str, Decimal]]:
     async with client, beside:
         if before is not None:
             await before(client)
@@ -119,7 +125,11 @@ async def _ask_all(
         async for content, answer in stream(one, items, concurrency=concurrency):
             answers[content] = answer
             reporter.advance()
-    return answers, client.metrics.snapshot()
+        try:
+            of_budget = await client.spent_of_budget()
+        except StateUnavailable:  # everything is answered: a number for a check fails no run
+            of_budget = dict[str, Decimal]()
+    return answers, client.metrics.snapshot(), of_budget
 
 
 def _spent_by(client: LLMClient) -> Callable[[], Decimal]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,7 @@ class Facts:
     upstream: DataFrame | None = None
     metrics: MetricsSnapshot | None = None
     budget: BudgetConfig | None = None
+    spent: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,17 +156,19 @@ def _transcript_length(facts: Facts, _: CheckLimits) -> Judged:
 
 
 def _budget_use(facts: Facts, limits: CheckLimits) -> Judged:
-    """Of this run alone: what others spent of the day is not known here."""
+    """Of all that counts under a cap: the run's other assets, the day's other runs."""
     spent = facts.metrics.spent_usd if facts.metrics else Decimal(0)
     numbers: dict[str, Any] = {"spent_usd": float(spent)}
     budget = facts.budget
     caps = {"run": budget.usd_per_run, "day": budget.usd_per_day} if budget else {}
-    shares = {name: float(spent / cap) for name, cap in caps.items() if cap}
+    used = {name: facts.spent.get(name, spent) for name in caps}
+    shares = {name: float(used[name] / cap) for name, cap in caps.items() if cap}
+    numbers |= {f"spent_of_{name}_usd": float(used[name]) for name in shares}
     numbers |= {f"share_of_{name}": round(share, 4) for name, share in shares.items()}
     if all(share <= limits.budget_share for share in shares.values()):
         return True, None, numbers
     name, share = max(shares.items(), key=lambda each: each[1])
-    return False, f"This run spent {share:.0%} of the budget of a {name} ({caps[name]} USD).", numbers
+    return False, f"{share:.0%} of the budget of the {name} ({caps[name]} USD) is spent.", numbers
 
 
 def _quota_use(facts: Facts, limits: CheckLimits) -> Judged:
@@ -202,7 +205,7 @@ FALLBACK_SHARE = Check(
 TRANSCRIPT_LENGTH = Check(
     "transcript_length", "No transcript says hardly anything for its length.", _transcript_length
 )
-BUDGET_USE = Check("budget_use", "The run left enough of the budgets of a run and a day.", _budget_use)
+BUDGET_USE = Check("budget_use", "Enough is left of the budgets of the run and the day.", _budget_use)
 QUOTA_USE = Check("quota_use", "Enough is left of the provider's limits per day.", _quota_use)
 
 OF_RECORDINGS: Sequence[Check] = (USABLE_ROWS,)

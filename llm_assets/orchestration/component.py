@@ -6,6 +6,7 @@ ask the project's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -188,6 +189,14 @@ class AudioInsights(dg.Component, dg.Model, dg.Resolvable):
         Field(gt=0),
         described("Assets without a new day for longer are overdue. For a running schedule.", [30]),
     ] = None
+    owners: Annotated[
+        Sequence[str], described("Who looks after the assets: addresses or teams.", [["team:voice"]])
+    ] = ()
+    retries: Annotated[
+        int,
+        Field(ge=0),
+        described("How often an asset is tried again after an outage, a minute later and on.", [3]),
+    ] = 0
     translation: Annotated[
         TranslationFn[dg.AssetSpec] | None,
         # Attributes of every asset: key_prefix, group_name, owners, tags and what else Dagster knows.
@@ -230,6 +239,8 @@ class AudioInsights(dg.Component, dg.Model, dg.Resolvable):
             late_recordings=self.late_recordings.late(),
             checks=self.checks.limits(),
             fresh_within_hours=self.fresh_within_hours,
+            owners=self.owners,
+            retry_policy=self._retry_policy(),
             translation=self.get_asset_spec,
         )
         reports = [self._report(root, partitions, pipeline)] if self.report else []
@@ -250,6 +261,13 @@ class AudioInsights(dg.Component, dg.Model, dg.Resolvable):
             group_name=self.group_name or (f"{self.prefix}_{GROUP}" if self.prefix else GROUP),
         )
         return asset.map_asset_specs(self.get_asset_spec)
+
+    def _retry_policy(self) -> dg.RetryPolicy | None:
+        if not self.retries:
+            return None
+        return dg.RetryPolicy(
+            max_retries=self.retries, delay=60, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+        )
 
     def _database(self, root: Path) -> str:
         return located(root, self.duckdb or f"data/{self.prefix or 'llm_assets'}.duckdb")

@@ -29,6 +29,9 @@ GROUP = "audio_insights"
 # little beside the work, and one bad day holds up few others.
 DAYS_PER_BACKFILL_RUN = 7
 
+# By what Dagster's own IO managers for databases know a partition's rows.
+_FOR_OTHER_IO_MANAGERS = {"partition_expr": "partition_date"}
+
 Translation = Callable[[dg.AssetSpec], dg.AssetSpec]
 
 
@@ -41,8 +44,9 @@ class Surroundings:
     """What the assets of one instance have in common.
 
     `prefix` goes before every name, so that several instances live side by side. `translation` has the
-    last word on each asset: key, group, tags, owners, whatever Dagster knows of it. `openai_key` and
-    `io_manager_key` are the resources the assets ask for.
+    last word on each asset: key, group, tags, owners, whatever Dagster knows of it. `retry_policy` is for
+    what another attempt can mend, such as an outage; what a person has to mend is never tried again.
+    `openai_key` and `io_manager_key` are the resources the assets ask for.
     """
 
     partitions: dg.DailyPartitionsDefinition
@@ -53,6 +57,8 @@ class Surroundings:
     io_manager_key: str = "io_manager"
     check_limits: CheckLimits = USUAL_LIMITS
     fresh_within_hours: float | None = None
+    owners: Sequence[str] = ()
+    retry_policy: dg.RetryPolicy | None = None
     translation: Translation = _as_it_is
 
     def __post_init__(self) -> None:
@@ -65,7 +71,7 @@ class Surroundings:
         """A name for a job, a schedule or a group: `sales_audio_insights`."""
         return f"{self.prefix}_{name}" if self.prefix else name
 
-    def spec(self, name: str, **fields: Any) -> dg.AssetSpec:
+    def spec(self, name: str, *, metadata: Mapping[str, Any], **fields: Any) -> dg.AssetSpec:
         """How an asset is described, after the user's own translation."""
         key = dg.AssetKey([self.prefix, name] if self.prefix else [name])
         return self.translation(
@@ -74,6 +80,8 @@ class Surroundings:
                 group_name=self.group_name or self.name(GROUP),
                 partitions_def=self.partitions,
                 freshness_policy=self._freshness(),
+                owners=list(self.owners),
+                metadata={**metadata, **_FOR_OTHER_IO_MANAGERS},
                 **fields,
             )
         )
@@ -128,6 +136,7 @@ def build_stage_asset(stage: StageAsset, surroundings: Surroundings) -> dg.Asset
             automation_condition=spec.automation_condition,
             freshness_policy=spec.freshness_policy,
             partitions_def=surroundings.partitions,
+            retry_policy=surroundings.retry_policy,
             backfill_policy=dg.BackfillPolicy.multi_run(surroundings.days_per_backfill_run),
             required_resource_keys={surroundings.openai_key} if stage.upstream else set(),
             io_manager_key=surroundings.io_manager_key,

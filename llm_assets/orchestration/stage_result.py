@@ -65,6 +65,7 @@ def told(
         upstream=judging.upstream,
         metrics=made.finished.metrics if made.finished else None,
         budget=judging.budget,
+        spent=made.finished.spent if made.finished else {},
     )
     results = [check.result(facts, judging.limits) for check in judging.checks]
     return dg.MaterializeResult(value=made.frame, check_results=results)

@@ -72,6 +72,27 @@ def test_no_mix_of_calls_passes_the_cap(calls: list[tuple[int, float, float]], c
     run_virtual(scenario())
 
 
+def test_what_everybody_spent_of_the_day_is_told() -> None:
+    """Of the run its own spending, of the day that of all runs, whether they have caps or not."""
+
+    async def scenario() -> None:
+        store = MemoryQuota(LoopClock())
+        mine = make_budget(store, owner="a", run_id="mine", usd_per_run=1, usd_per_day=5)
+        other = make_budget(store, owner="b", run_id="other")
+        for budget, amount in ((mine, 200_000_000), (other, 500_000_000)):
+            if budget.has_caps:
+                budget.settle(await hold(budget, Spending(amount, 0)), Spending(amount, 0))
+            else:
+                budget.record(Spending(amount, 0))
+                await budget.flush()
+        assert await mine.spent_usd() == {"run": Decimal("0.2"), "day": Decimal("0.7")}
+        assert await other.spent_usd() == {}
+        await mine.aclose()
+        await other.aclose()
+
+    run_virtual(scenario())
+
+
 def test_a_call_waits_while_reservations_may_come_back() -> None:
     """What is only reserved is not spent: the next call waits for it instead of giving up."""
 

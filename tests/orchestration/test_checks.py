@@ -164,9 +164,25 @@ def test_what_a_run_spent_is_held_against_its_budgets() -> None:
     spent = metrics(spent_usd=Decimal(9))
     result = judged(BUDGET_USE, frame=frame(), metrics=spent, budget=budget)
     assert not result.passed
-    assert values(result.metadata) == {"spent_usd": 9.0, "share_of_run": 0.9, "share_of_day": 0.18}
+    assert values(result.metadata) == {
+        "spent_usd": 9.0,
+        "spent_of_run_usd": 9.0,
+        "spent_of_day_usd": 9.0,
+        "share_of_run": 0.9,
+        "share_of_day": 0.18,
+    }
     assert judged(BUDGET_USE, frame=frame(), metrics=spent, budget=BudgetConfig()).passed
     assert judged(BUDGET_USE, frame=frame()).passed
+
+
+def test_what_others_spent_of_the_day_counts() -> None:
+    """A run that spent little may still find the day's budget nearly gone."""
+    budget = BudgetConfig(usd_per_day=Decimal(50))
+    facts = {"frame": frame(), "metrics": metrics(spent_usd=Decimal(1)), "budget": budget}
+    assert judged(BUDGET_USE, **facts).passed
+    result = judged(BUDGET_USE, **facts, spent={"day": Decimal(45)})
+    assert not result.passed
+    assert values(result.metadata)["share_of_day"] == 0.9
 
 
 def test_limits_per_day_that_are_nearly_used_up_are_noticed() -> None:
