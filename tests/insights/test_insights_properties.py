@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import jsonschema
@@ -16,6 +19,11 @@ from llm_assets.errors import OutputModelError
 from llm_assets.insights.answers import parse_answer
 from llm_assets.insights.columns import output_columns
 from llm_assets.insights.schema import OutputForm, output_form
+from llm_assets.orchestration.rows import frame_of
+from llm_assets.warehouse.frames import rows
+from llm_assets.warehouse.read import read_partition
+from llm_assets.warehouse.replace import replace_partition
+from llm_assets.warehouse.tables import Column, insights_table
 from llm_assets.warehouse.values import text_of
 
 MANY = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
@@ -64,6 +72,40 @@ def test_an_answer_fits_its_columns(drawn: Drawn) -> None:
     for column in columns:
         if output[column.name] is not None:
             assert isinstance(text_of(column.sql_type)(output[column.name]), str)
+
+
+@given(models_with_values())
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_value_comes_back_from_its_table(drawn: Drawn) -> None:
+    """Value to answer to table to value, for a table made from any model; written again it stays the same."""
+    model, _, answer = drawn
+    output = parse_answer(json.dumps(answer), form_of(model))
+    columns = [Column(column.name, column.sql_type, "") for column in output_columns(model)]
+    table = insights_table("found", columns)
+    day = date(2026, 3, 2)
+    keys = {"partition_date": day, "recording_id": "a", "status": "ok"}
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/found.duckdb"
+        replace_partition(path, table, [day], frame_of(table, [keys | output]))
+        (row,) = rows(read_partition(path, table, [day]))
+        again = read_partition(path, table, [day])
+        replace_partition(path, table, [day], again)
+        assert read_partition(path, table, [day]).equals(again)
+    for column in columns:
+        assert is_same(row[column.name], output[column.name]), column
+
+
+def is_same(stored: Any, written: Any) -> bool:
+    """Whether what a table gives back is what the answer said. A key without a value is as good as none."""
+    if isinstance(stored, dict) and isinstance(written, dict):
+        return all(is_same(stored.get(key), written.get(key)) for key in stored.keys() | written.keys())
+    if isinstance(stored, list) and isinstance(written, list):
+        return len(stored) == len(written) and all(map(is_same, stored, written))
+    if isinstance(stored, date):  # datetimes are dates too
+        return stored == type(stored).fromisoformat(written)
+    if isinstance(stored, Decimal):
+        return stored == Decimal(str(written))
+    return isinstance(stored, bool) == isinstance(written, bool) and stored == written
 
 
 @given(models_with_values())

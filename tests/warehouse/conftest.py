@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import random
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -10,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from warehouse_samples import write_sample
+from warehouse_processes import write_words
+from warehouse_samples import words, write_sample
 
 Started = tuple[ForkServerProcess, Connection]
 
@@ -57,3 +60,22 @@ def start(_fork_server_path: None) -> Iterator[Callable[..., Started]]:
         with suppress(ValueError):
             process.kill()
             process.join()
+
+
+@pytest.fixture
+def killed_at_random_moments(start: Callable[..., Started]) -> Callable[..., None]:
+    """Start a writer of ever new words and kill it, thirty times; each time one whole partition is there."""
+
+    def run(path: str, seconds: float) -> None:
+        moments = random.Random(0)
+        environment = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+        for _ in range(30):
+            process, pipe = start(write_words, path, environment)
+            assert pipe.recv() == "begun"
+            time.sleep(moments.uniform(0.0, seconds))
+            process.kill()
+            process.join()
+            found = words(path)
+            assert found == [found[0]] * 6 + ["3"]
+
+    return run

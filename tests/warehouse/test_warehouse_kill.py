@@ -11,10 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 from warehouse_processes import write_transcripts
-from warehouse_samples import DAYS, transcript_row
+from warehouse_samples import DAYS, transcript_row, words
 
-from llm_assets.warehouse.query import query
-from llm_assets.warehouse.read import read_partition
 from llm_assets.warehouse.replace import replace_partition
 from llm_assets.warehouse.tables import TRANSCRIPTS
 
@@ -23,16 +21,6 @@ SHARES = [0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1.0]
 
 def frame(word: str) -> pd.DataFrame:
     return pd.DataFrame([transcript_row(DAYS[0], f"0302{number}", word) for number in range(4)])
-
-
-def words(path: str) -> list[str]:
-    """The first word of every transcript and of every segment that belongs to one, calls counted."""
-    texts = read_partition(path, TRANSCRIPTS, DAYS[:1])["text"].dropna()
-    with query(path, "select text from segments where segment_index = 0") as segments:
-        spoken = [text for (text,) in segments.rows]
-    with query(path, "select count(*) from llm_calls where asset = 'transcripts'") as calls:
-        counts = [str(count) for (count,) in calls.rows]
-    return [text.split()[0] for text in [*texts, *spoken]] + counts
 
 
 OLD, NEW = ["old"] * 6 + ["3"], ["new"] * 6 + ["3"]
@@ -54,6 +42,14 @@ def test_killed_anywhere_leaves_old_or_new(path: str, start: Callable[..., Any],
     assert words(path) in ([OLD] if share == 0.0 else [OLD, NEW])
     replace_partition(path, TRANSCRIPTS, DAYS[:1], frame("new"))
     assert words(path) == NEW
+
+
+def test_killed_at_random_moments_leaves_old_or_new(
+    path: str, killed_at_random_moments: Callable[..., None]
+) -> None:
+    """A process that does nothing but replace a partition, killed again and again, leaves no mixture."""
+    replace_partition(path, TRANSCRIPTS, DAYS[:1], frame("0"))
+    killed_at_random_moments(path, seconds=0.15)
 
 
 @pytest.mark.parametrize("attempt", range(3))

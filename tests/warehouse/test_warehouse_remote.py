@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,15 @@ def test_a_partition_is_replaced_with_its_children(url: str) -> None:
     replace_partition(url, TRANSCRIPTS, [DAY], transcripts("none", rows=0))
     assert len(read_partition(url, TRANSCRIPTS, [DAY])) == 0
     assert len(objects(url, "segments")) == 1
+
+
+@pytest.mark.parametrize("url", ["s3"], indirect=True)
+def test_killed_at_random_moments_leaves_old_or_new(
+    url: str, killed_at_random_moments: Callable[..., None]
+) -> None:
+    """A process that does nothing but replace a partition, killed again and again, leaves no mixture."""
+    replace_partition(url, TRANSCRIPTS, [DAY], transcripts("0", rows=4))
+    killed_at_random_moments(url, seconds=0.3)
 
 
 @pytest.mark.parametrize("uploads", range(3))

@@ -6,6 +6,7 @@ Top-level functions, so that a process started by the fork server can import the
 from __future__ import annotations
 
 import linecache
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -74,6 +75,17 @@ def write_transcripts(
     replace_partition(path, TRANSCRIPTS, DAYS[:1], frame)
     sys.settrace(None)
     pipe.send(stop.passed)
+
+
+def write_words(pipe: Connection, path: str, environment: dict[str, str]) -> None:
+    """Replace the first day's transcripts without end, each time with another first word."""
+    os.environ.update(environment)  # the fork server has that of the time when it was started
+    replace_partition(path, TRANSCRIPTS, DAYS[1:2], pd.DataFrame())  # what takes long the first time is done
+    pipe.send("begun")
+    while True:
+        word = str(time.time_ns())
+        frame = pd.DataFrame([transcript_row(DAYS[0], f"0302{number}", word) for number in range(4)])
+        replace_partition(path, TRANSCRIPTS, DAYS[:1], frame)
 
 
 def write_counts(pipe: Connection, path: str, writer: int, partitions: int) -> None:

@@ -11,6 +11,8 @@ import pandas as pd
 
 from llm_assets.insights.call_insights import CallInsights
 from llm_assets.insights.columns import output_columns
+from llm_assets.warehouse.query import query
+from llm_assets.warehouse.read import read_partition
 from llm_assets.warehouse.replace import replace_partition
 from llm_assets.warehouse.tables import RECORDINGS, TRANSCRIPTS, Column, insights_table
 
@@ -150,3 +152,13 @@ def call_output(number: int, day: date) -> dict[str, Any]:
         "quotes": [{"text": "I want my money back.", "segment_index": 1}],
         "confidence": 0.9,
     }
+
+
+def words(path: str) -> list[str]:
+    """The first word of every transcript and of every segment that belongs to one, calls counted."""
+    texts = read_partition(path, TRANSCRIPTS, DAYS[:1])["text"].dropna()
+    with query(path, "select text from segments where segment_index = 0") as segments:
+        spoken = [text for (text,) in segments.rows]
+    with query(path, "select count(*) from llm_calls where asset = 'transcripts'") as calls:
+        counts = [str(count) for (count,) in calls.rows]
+    return [text.split()[0] for text in [*texts, *spoken]] + counts
