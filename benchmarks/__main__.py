@@ -198,6 +198,11 @@ class Session:
         measure = partial(dagster_backfill.measure, quick=self.quick, days=days, tell=tell)
         self._whole("dagster_backfill", lambda: _run(measure()))
 
+    def partitions(self) -> None:
+        from benchmarks import partitions
+
+        self._whole("partitions", partial(partitions.measure_all, quick=self.quick))
+
     def kills(self) -> None:
         from benchmarks import kills
 
@@ -294,6 +299,7 @@ def main(context: click.Context, quick: bool, jobs: int) -> None:
         session.preparing()
         session.one_hour(None)
         session.many_recordings()
+        session.partitions()
         session.listing()
         session.dagster_backfill(None)
         session.overhead(list(CONTENDERS), None)
@@ -370,6 +376,13 @@ def listing_command(quick: bool) -> None:
 def dagster_backfill_command(days: int | None, quick: bool) -> None:
     """A backfill of short recordings beside one of assets that do nothing, a process for each week."""
     _measure(quick, lambda session: session.dagster_backfill(days))
+
+
+@main.command("partitions")
+@_quick
+def partitions_command(quick: bool) -> None:
+    """Writing a day of insights beside an insert from Arrow, and eight writers at once. Needs pyarrow."""
+    _measure(quick, Session.partitions)
 
 
 @main.command("kills")

@@ -8,6 +8,7 @@ machine counts for neither.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import multiprocessing
 import statistics
@@ -25,6 +26,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 
+from benchmarks.children import ChildFailed
 from llm_assets.insights.call_insights import CallInsights
 from llm_assets.insights.columns import output_columns
 from llm_assets.warehouse import catalogue, shown
@@ -227,18 +229,25 @@ def _write_many(path: str, writer: int, results: Any) -> None:
     results.put(waits)
 
 
-def main() -> None:
-    """Print everything as JSON; a part for each number of rows, so that each has a process of its own."""
-    if len(sys.argv) > 1:
-        print(json.dumps(measure(int(sys.argv[1]))))
-        return
+def measure_all(*, quick: bool = False) -> dict[str, Any]:
+    """Writes into tables of growing size, and eight processes at once, as figures with a name each.
+
+    Raises ChildFailed where `pyarrow` is missing, which the comparison needs.
+    """
+    if importlib.util.find_spec("pyarrow") is None:
+        raise ChildFailed("partitions compares with an insert from Arrow: pip install pyarrow")
     figures: dict[str, Any] = {}
-    for rows in TABLE_ROWS:
+    for rows in TABLE_ROWS[:2] if quick else TABLE_ROWS:
+        # A process for each, so that none inherits the memory of another.
         command = [sys.executable, "-m", "benchmarks.partitions", str(rows)]
-        figures[f"{rows:,} rows"] = json.loads(subprocess.check_output(command))
-        print(f"{rows:,}", figures[f"{rows:,} rows"], file=sys.stderr)
-    figures["eight processes"] = fairness()
-    print(json.dumps(figures, indent=2))
+        measured = json.loads(subprocess.check_output(command))
+        figures |= {f"{name}_with_{rows}_rows": value for name, value in measured.items()}
+    return figures | fairness()
+
+
+def main() -> None:
+    """Print the figures of a write into a table of so many rows, as JSON."""
+    print(json.dumps(measure(int(sys.argv[1]))))
 
 
 if __name__ == "__main__":

@@ -233,5 +233,6 @@ _TABLES = {
     "many_recordings": lambda results: _figures_table(results.get("many_recordings", {})),
     "listing": lambda results: _figures_table(results.get("listing", {})),
     "dagster_backfill": lambda results: _figures_table(results.get("dagster_backfill", {})),
+    "partitions": lambda results: _figures_table(results.get("partitions", {})),
     "machine": _machine_table,
 }

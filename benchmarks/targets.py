@@ -19,6 +19,7 @@ _PEAK_RSS_MB = 250.0
 _HOUR_RATIO = 1.15
 _BACKFILL_RATIO = 1.5
 _PEAK_OF_ALL_MB = 400.0
+_WRITE_RATIO, _TURN_RATIO, _WAIT_RATIO = 1.5, 2.0, 3.0
 _NEVER_AT_A_KILL = (
     "asked_again_after_handed_on",
     "asked_again_after_kept",
@@ -51,6 +52,7 @@ def verdicts(results: dict[str, Any]) -> list[Verdict]:
         *_one_hour(results.get("one_hour", {})),
         *_dagster_backfill(results.get("dagster_backfill", {})),
         *_many_recordings(results.get("many_recordings", {})),
+        *_partitions(results.get("partitions", {})),
         *_listing(results.get("listing", {})),
     ]
 
@@ -169,3 +171,27 @@ def _listing(figures: dict[str, Any]) -> Iterator[Verdict]:
             made, needed = figures[f"requests_with_the_date_in_the_{layout}"], figures["requests_needed"]
             what = f"listing: requests for a day of {figures['objects']:,} objects, the date in the {layout}"
             yield Verdict(what, f"{made}", f"≤ {needed}", made <= needed and not figures["lost"])
+
+
+def _partitions(figures: dict[str, Any]) -> Iterator[Verdict]:
+    """What a write costs, and that neither the table's size nor other writers and readers change much."""
+    for name, ratio in figures.items():
+        if name.startswith("cpu_ratio_with_"):
+            what = f"partitions: CPU of a write, times an insert from Arrow,{_words(name, 'cpu_ratio')}"
+            yield Verdict(what, f"{ratio:.2f}", f"≤ {_WRITE_RATIO}", ratio <= _WRITE_RATIO)
+    held = [value for name, value in figures.items() if name.startswith("turn_held_seconds_with_")]
+    if held:
+        times = held[-1] / held[0]
+        what = "partitions: turn held with most rows, times with none"
+        yield Verdict(what, f"{times:.1f}", f"≤ {_TURN_RATIO:g}", times <= _TURN_RATIO)
+    if "longest_by_mean" in figures:
+        times, lost = figures["longest_by_mean"], figures["lost"]
+        what = "partitions: longest wait of eight writers, times the mean"
+        yield Verdict(what, f"{times:.1f}", f"≤ {_WAIT_RATIO:g}", times <= _WAIT_RATIO)
+        yield Verdict("partitions: lost", f"{lost:,}", "0", lost == 0)
+        errors = figures["errors_meanwhile"]
+        yield Verdict("partitions: questions that failed meanwhile", f"{errors:,}", "0", errors == 0)
+
+
+def _words(name: str, figure: str) -> str:
+    return name.removeprefix(figure).replace("_", " ")
