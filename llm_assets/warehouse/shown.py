@@ -85,8 +85,9 @@ def _year_view(table: Table, year: int) -> str:
 def _refuse_other_table(connection: Connection, table: Table) -> None:
     if connection.execute(_OTHER_TABLES, {"names": [table.name.lower()]}).fetchone():
         raise WarehouseError(
-            f'the DuckDB file has a table "{table.name}" of its own, whose rows are not replaced by days: '
-            "set LLM_ASSETS_DUCKDB to another file; answers in the journal are not paid for again"
+            f'the DuckDB file has a table "{table.name}" of its own, whose rows are not replaced by days. '
+            f"Keep it by another name (ALTER TABLE {identifier(table.name)} RENAME TO … in DuckDB), or set "
+            "LLM_ASSETS_DUCKDB to another file; answers in the journal are not paid for again"
         )
 
 

@@ -241,6 +241,22 @@ def test_a_folder_of_somebody_else_can_be_read(path: str) -> None:
         Path(path).parent.chmod(0o700)
 
 
+def test_a_table_in_the_way_can_be_kept(path: str) -> None:
+    """A file that has the name as a table of its own is not written; once that is renamed, both are there."""
+    Path(path).parent.mkdir()
+    with duckdb.connect(path) as connection:
+        connection.execute("CREATE TABLE recordings AS SELECT 'mine' AS file_name")
+    with pytest.raises(WarehouseError, match="ALTER TABLE"):
+        write(path)
+    assert names(path) == [("mine",)]
+    with duckdb.connect(path) as connection:
+        connection.execute("ALTER TABLE recordings RENAME TO mine")
+    write(path)
+    assert names(path) == [("03020.ogg",)]
+    with query(path, "from mine") as found:
+        assert list(found.rows) == [("mine",)]
+
+
 def test_older_programs_can_open_the_file(path: str) -> None:
     """The file has the storage format that every DuckDB since 0.10 reads, whichever one wrote it."""
     write(path)
