@@ -307,7 +307,7 @@ class CheckFields(dg.Model, dg.Resolvable):
         float, Field(ge=0, le=1), described("Answers that were refused or of no use.", [0.05])
     ] = USUAL_LIMITS.turned_down_share
     budget_share: Annotated[
-        float, Field(gt=0, le=1), described("Of the budgets, spent by one run.", [0.5])
+        float, Field(gt=0, le=1), described("Of the budgets, spent by the run and by its day.", [0.5])
     ] = USUAL_LIMITS.budget_share
     quota_share: Annotated[
         float, Field(gt=0, le=1), described("Of the provider's limits per day, used up.", [0.95])
