@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from llm_assets.llm.buckets import Sent
-from llm_assets.llm.pools import Grant, Return, Want
+from llm_assets.llm.pools.bucket import Sent
+from llm_assets.llm.pools.values import Grant, Return, Want
 
 # As long as a request may take to the server: what is known of the pool is no older than for one under way.
 _GOOD_FOR_SECONDS = 0.1

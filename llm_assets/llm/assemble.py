@@ -17,7 +17,7 @@ from llm_assets.llm.journal import Journal
 from llm_assets.llm.limits import Limiter
 from llm_assets.llm.metrics import Metrics
 from llm_assets.llm.models import CACHED, ClientConfig, ModelConfig
-from llm_assets.llm.pools import Client
+from llm_assets.llm.pools.values import Client
 from llm_assets.llm.providers.select import make_provider
 from llm_assets.llm.quota.base import QuotaStore
 from llm_assets.llm.quota.database import DatabaseQuota

@@ -15,7 +15,7 @@ from llm_assets.errors import CallFailed, ConnectionFailed, PriceUnknown, RateLi
 from llm_assets.llm.exchange import start_exchange
 from llm_assets.llm.journal import AskedElsewhere
 from llm_assets.llm.ledger import NOTHING, Reservation, Spending
-from llm_assets.llm.pools import Grant, Return, Want
+from llm_assets.llm.pools.values import Grant, Return, Want
 from llm_assets.llm.requests import ChatRequest
 from llm_assets.llm.retry import is_mendable, wait_seconds
 from llm_assets.llm.services import Call, Found, Services, Tally

@@ -26,11 +26,11 @@ from llm_assets.errors import (
 )
 from llm_assets.llm.caller import ask
 from llm_assets.llm.journal import journal_keys
-from llm_assets.llm.limits import ModelCooling
 from llm_assets.llm.requests import ChatRequest, Request
 from llm_assets.llm.services import Call, Found, Link, Services, Tally
 from llm_assets.llm.sizes import most_output_tokens
 from llm_assets.llm.tokens import TokenCounter
+from llm_assets.llm.waiting import ModelCooling
 
 # What a 4xx says about the model rather than about the request.
 _MODEL_CODES = ("model_not_found", "model_not_available", "unsupported_model", "unsupported_parameter")

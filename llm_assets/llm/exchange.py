@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from llm_assets.errors import CallFailed, ConnectionFailed, Overloaded, RateLimited, StateUnavailable
-from llm_assets.llm.buckets import Kind
 from llm_assets.llm.journal_entry import Entry
 from llm_assets.llm.ledger import NOTHING, Reservation, Spending
-from llm_assets.llm.pools import Grant, Return
+from llm_assets.llm.pools.bucket import Kind
+from llm_assets.llm.pools.values import Grant, Return
 from llm_assets.llm.pricing import price_of
 from llm_assets.llm.providers.base import DimensionReport, LimitReport
 from llm_assets.llm.requests import Answer, ChatRequest

@@ -1,46 +1,16 @@
-"""What may start now: the waiting side of the limits, for one client and one event loop.
-
-Everything that waits for a pool stands in one line. One exchange with the store serves the whole line,
-and the store's answer says when to ask again, so nothing polls. Far from the limits a client takes leave
-ahead (`Ahead`), and a request that finds some does not wait at all.
-"""
+"""What may start now: the limits of all pools, for one client and one event loop."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 
-from llm_assets.errors import LLMAssetsError, RateLimited, RequestTooLarge, StateUnavailable
-from llm_assets.llm.ahead import Ahead
 from llm_assets.llm.metrics import QuotaUse
 from llm_assets.llm.models import Limits
-from llm_assets.llm.pools import Client, Grant, Return, Turn, Used, Want, exchange
+from llm_assets.llm.pools.exchange import exchange
+from llm_assets.llm.pools.values import Client, Grant, Return, Turn, Want
 from llm_assets.llm.quota.base import QuotaStore
-
-_MOST_IN_ONE_EXCHANGE = 128
-_SETTLE_WITHIN_SECONDS = 0.05
-
-
-class ModelCooling(LLMAssetsError):
-    """The model failed often and is left alone for a while; a fact for the model chain, not for users."""
-
-    def __init__(self, pool: str, seconds: float, reason: str) -> None:
-        super().__init__(pool, seconds, reason)
-        self.pool, self.seconds, self.reason = pool, seconds, reason
-
-    def __str__(self) -> str:
-        return f"{self.pool} is left alone for another {self.seconds:.0f} s: {self.reason}"
-
-
-@dataclass(slots=True, eq=False)
-class _Waiter:
-    want: Want
-    future: asyncio.Future[Grant]
-    give_up_at: float
+from llm_assets.llm.waiting import Line
 
 
 class Limiter:
@@ -59,7 +29,7 @@ class Limiter:
         self._warned: set[tuple[str, str]] = set()
         self._client = client
         self._headroom = headroom
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[str, Line] = {}
 
     async def acquire(
         self,
@@ -78,7 +48,8 @@ class Limiter:
         """
         line = self._lines.get(pool)
         if line is None:
-            line = self._lines[pool] = _Line(self, pool, limits)
+            ask = partial(self._exchange, pool, limits)
+            line = self._lines[pool] = Line(pool, ask, self._client.lease_seconds)
         return await line.wait(want, max_wait_seconds, first)
 
     def settle(self, pool: str, returned: Return) -> None:
@@ -106,21 +77,26 @@ class Limiter:
         for line in self._lines.values():
             await line.aclose()
 
-    async def transact(
-        self, line: _Line, returned: list[Return], wanted: list[Want], ahead: Want | None = None
+    async def _exchange(
+        self,
+        pool: str,
+        limits: Limits | None,
+        returned: list[Return],
+        wanted: list[Want],
+        ahead: Want | None,
     ) -> Turn:
         operation = partial(
             exchange,
             client=self._client,
             returned=returned,
             wanted=wanted,
-            limits=line.limits,
+            limits=limits,
             headroom=self._headroom,
             ahead=ahead,
         )
-        turn = await self._store.transact(f"pool:{line.pool}", operation)
-        if turn.overruled is not None and (line.pool, turn.overruled[0]) not in self._warned:
-            self._say_overruled(line.pool, *turn.overruled)
+        turn = await self._store.transact(f"pool:{pool}", operation)
+        if turn.overruled is not None and (pool, turn.overruled[0]) not in self._warned:
+            self._say_overruled(pool, *turn.overruled)
         return turn
 
     def _say_overruled(self, pool: str, name: str, ours: float, theirs: float) -> None:
@@ -129,190 +105,3 @@ class Limiter:
             f"{pool}: {name} is configured as {ours:,.0f} here and as {theirs:,.0f} in another process that "
             "runs; the smaller holds for all"
         )
-
-    @property
-    def lease_seconds(self) -> float:
-        return self._client.lease_seconds
-
-
-class _Line:
-    """The requests of this client that wait for one pool, and the grants that came back."""
-
-    def __init__(self, limiter: Limiter, pool: str, limits: Limits | None) -> None:
-        self.pool = pool
-        self.limits = limits
-        self._limiter = limiter
-        self._loop = asyncio.get_running_loop()
-        self._waiting: deque[_Waiter] = deque()
-        self._returned: list[Return] = []
-        self._task: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._in_flight = 0
-        self.is_flowing = False
-        self._in_line = False
-        self._used_before: dict[str, Used] | None = None
-        self._used: dict[str, Used] = {}
-        self._ahead = Ahead()
-
-    def used(self) -> dict[str, QuotaUse]:
-        before = self._used_before or {}
-        return {
-            name: QuotaUse(now.charged - then.charged, now.allowed - then.allowed)
-            for name, now in self._used.items()
-            for then in (before.get(name, Used(0.0, 0.0)),)
-        }
-
-    async def wait(self, want: Want, max_wait_seconds: float, first: bool) -> Grant:
-        now = self._loop.time()
-        self._ahead.use(want)
-        if not self._waiting and (grant := self._ahead.take(want, now)) is not None:
-            self._in_flight += 1
-            return grant
-        waiter = _Waiter(want, self._loop.create_future(), now + max_wait_seconds)
-        if first:
-            self._waiting.appendleft(waiter)
-        else:
-            self._waiting.append(waiter)
-        if self._waiting[0] is waiter or self._timer is None:
-            self._exchange_soon()
-        try:
-            return await waiter.future
-        except asyncio.CancelledError:
-            self._leave(waiter)
-            raise
-
-    def hand_in(self, returned: Return) -> None:
-        self._in_flight -= returned.grant is not None
-        self._returned.append(returned)
-        if not returned.answered or returned.refused or returned.pause_seconds:  # not now, then
-            self._returned.extend(self._ahead.give_back_all())
-        if self._waiting:
-            self._exchange_soon()
-        elif self._task is None:
-            self._set_timer(_SETTLE_WITHIN_SECONDS)
-
-    async def aclose(self) -> None:
-        """Wait for an exchange that is under way and hand in what has not been handed in yet."""
-        self._stop_timer()
-        if self._task is not None:
-            await asyncio.wait([self._task])
-        self._stop_timer()
-        self._returned.extend(self._ahead.give_back_all())
-        if self._returned or self._in_line:
-            self._note_use(await self._limiter.transact(self, self._returned, []))
-            self._returned = []
-
-    def _leave(self, waiter: _Waiter) -> None:
-        """A caller was cancelled; a grant that reached it at the same moment goes back unused."""
-        if waiter in self._waiting:
-            self._waiting.remove(waiter)
-            if self._in_line:  # what stands in line for us may have been this request
-                self._exchange_soon()
-        future = waiter.future
-        if future.done() and not future.cancelled() and future.exception() is None:
-            self.hand_in(Return(grant=future.result(), answered=False, unsent=True))
-
-    def _exchange_soon(self) -> None:
-        self._stop_timer()
-        if self._task is None:
-            self._task = self._loop.create_task(self._exchange())
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    async def _exchange(self) -> None:
-        """Exchange until there is nothing new to say, then set the timer for the next time."""
-        returned: list[Return] = []
-        try:
-            while True:
-                asked = list(islice(self._waiting, _MOST_IN_ONE_EXCHANGE))
-                asked_at = self._loop.time()
-                lapsed = self._ahead.give_back_all() if asked else self._ahead.give_back(asked_at)
-                returned, self._returned = self._returned + lapsed, []
-                wants = [waiter.want for waiter in asked]
-                turn = await self._limiter.transact(self, returned, wants, self._ahead.wanted(asked_at))
-                self._ahead.add(turn.ahead, asked_at)
-                self._note_use(turn)
-                self._in_line = turn.wait_seconds is not None
-                self.is_flowing = turn.wait_seconds is None and turn.cooling is None
-                front = self._waiting[0] if self._waiting else None
-                self._deliver(asked, turn)
-                if self._in_line and not self._waiting:
-                    continue
-                if not self._waiting:
-                    break
-                if self._waiting[0] is front and turn.wait_seconds is not None and not self._returned:
-                    break
-        except Exception as error:  # whatever it was, nobody in line may wait forever
-            self._returned = returned + self._returned
-            self._fail_all(error)
-            return
-        finally:
-            self._task = None
-        if self._waiting and turn.wait_seconds is not None:
-            self._set_timer(turn.wait_seconds)
-        elif self._returned or self._ahead:
-            self._set_timer(_SETTLE_WITHIN_SECONDS)
-        elif self._in_flight > 0:  # a sign of life, so that others go on counting what is in flight
-            self._set_timer(self._limiter.lease_seconds / 3)
-
-    def _note_use(self, turn: Turn) -> None:
-        self._used = turn.used
-        if self._used_before is None:  # what had been charged before us, so without our own first grants
-            grants = turn.grants if turn.ahead is None else [*turn.grants, turn.ahead]
-            ours = {name: sum(grant.sent[name].amount for grant in grants) for name in turn.used}
-            self._used_before = {
-                name: Used(used.charged - ours[name], used.allowed) for name, used in turn.used.items()
-            }
-
-    def _deliver(self, asked: list[_Waiter], turn: Turn) -> None:
-        for waiter, grant in zip(asked, turn.grants, strict=False):
-            self._in_flight += 1
-            self._drop(waiter)
-            if waiter.future.done():
-                self.hand_in(Return(grant=grant, answered=False, unsent=True))
-            else:
-                waiter.future.set_result(grant)
-        if turn.cooling is not None:
-            self._fail_all(ModelCooling(self.pool, *turn.cooling))
-        elif len(asked) > len(turn.grants):
-            self._judge_front(asked[len(turn.grants)], turn)
-
-    def _judge_front(self, front: _Waiter, turn: Turn) -> None:
-        """Fail the request at the front when waiting cannot help it."""
-        wait_seconds = turn.wait_seconds or 0.0
-        if turn.oversize is not None:
-            name, wanted, limit = turn.oversize
-            error = RequestTooLarge(
-                f"the request needs {wanted:,.0f} of {self.pool}'s {name}, whose limit is {limit:,.0f}"
-            )
-        elif self._loop.time() + wait_seconds > front.give_up_at:
-            error = RateLimited(
-                f"{self.pool} has no quota left for another {wait_seconds:,.0f} s ({turn.cause})"
-            )
-        else:
-            return
-        self._drop(front)
-        if not front.future.done():
-            front.future.set_exception(error)
-
-    def _drop(self, waiter: _Waiter) -> None:
-        if self._waiting and self._waiting[0] is waiter:
-            self._waiting.popleft()
-        elif waiter in self._waiting:
-            self._waiting.remove(waiter)
-
-    def _fail_all(self, error: Exception) -> None:
-        failure = error if isinstance(error, LLMAssetsError) else StateUnavailable(repr(error))
-        waiting, self._waiting = self._waiting, deque()
-        for waiter in waiting:
-            if not waiter.future.done():
-                waiter.future.set_exception(failure)
-
-    def _set_timer(self, seconds: float) -> None:
-        if self._timer is not None and self._timer.when() <= self._loop.time() + seconds:
-            return
-        self._stop_timer()
-        self._timer = self._loop.call_later(seconds, self._exchange_soon)

@@ -9,7 +9,7 @@ from virtual_time import LoopClock, run_virtual
 
 from llm_assets.llm.limits import Limiter
 from llm_assets.llm.models import Limits
-from llm_assets.llm.pools import Client, Return, Want
+from llm_assets.llm.pools.values import Client, Return, Want
 from llm_assets.llm.providers.base import DimensionReport
 from llm_assets.llm.quota.base import Operation, Result
 from llm_assets.llm.quota.memory import MemoryQuota

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from virtual_time import LoopClock, run_virtual
 
 from llm_assets.errors import RateLimited, RequestTooLarge
-from llm_assets.llm.limits import Limiter, ModelCooling
+from llm_assets.llm.limits import Limiter
 from llm_assets.llm.models import Limits
-from llm_assets.llm.pools import Client, Return, Want
+from llm_assets.llm.pools.values import Client, Return, Want
 from llm_assets.llm.providers.base import DimensionReport
 from llm_assets.llm.quota.memory import MemoryQuota
+from llm_assets.llm.waiting import ModelCooling
 
 LIMITS = Limits(requests_per_minute=60, tokens_per_minute=6000)
 

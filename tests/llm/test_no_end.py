@@ -63,7 +63,7 @@ async def test_a_first_answer_that_hangs_holds_nobody_for_long(
     monkeypatch: pytest.MonkeyPatch, limits: dict[str, Any]
 ) -> None:
     """The one request that finds out about the limits may never be answered: after a while another does."""
-    monkeypatch.setattr("llm_assets.llm.pools._PROBE_AGAIN_SECONDS", 0.3)
+    monkeypatch.setattr("llm_assets.llm.pools.start._PROBE_AGAIN_SECONDS", 0.3)
     hangs = asyncio.Event()
 
     class Hanging(ScriptedServer):

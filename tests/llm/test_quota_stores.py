@@ -17,7 +17,8 @@ from llm_assets.llm.databases.sql import SqlDatabase
 from llm_assets.llm.databases.sqlite import SqliteDatabase
 from llm_assets.llm.ledger import Spending
 from llm_assets.llm.models import BudgetConfig, Limits
-from llm_assets.llm.pools import Client, Return, Want, exchange
+from llm_assets.llm.pools.exchange import exchange
+from llm_assets.llm.pools.values import Client, Return, Want
 from llm_assets.llm.quota.base import QuotaStore
 from llm_assets.llm.quota.database import DatabaseQuota
 from llm_assets.llm.quota.memory import MemoryQuota

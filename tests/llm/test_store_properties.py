@@ -25,14 +25,15 @@ from virtual_time import LoopClock, run_virtual
 
 from llm_assets.clock import SystemClock
 from llm_assets.errors import RateLimited, StateUnavailable
-from llm_assets.llm.buckets import Kind
 from llm_assets.llm.budget import Budget
 from llm_assets.llm.databases.sql import SqlDatabase
 from llm_assets.llm.databases.sqlite import SqliteDatabase
 from llm_assets.llm.ledger import NOTHING, Answer, Cap, Settled, Spending, book, spent_in
 from llm_assets.llm.limits import Limiter
 from llm_assets.llm.models import BudgetConfig, Limits
-from llm_assets.llm.pools import Client, Grant, Return, Turn, Want, exchange
+from llm_assets.llm.pools.bucket import Kind
+from llm_assets.llm.pools.exchange import exchange
+from llm_assets.llm.pools.values import Client, Grant, Return, Turn, Want
 from llm_assets.llm.providers.base import DimensionReport
 from llm_assets.llm.quota.base import Operation, QuotaStore
 from llm_assets.llm.quota.database import DatabaseQuota

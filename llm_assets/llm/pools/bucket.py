@@ -1,17 +1,13 @@
 """The arithmetic of rate limits: pure functions of numbers and times, the same for every store.
 
 A bucket refills continuously and is charged when a request starts, as providers do it. Our level is
-an estimate of the server's. A header may be as old as the answer took, so it never replaces the level:
-it only bounds it (see `_bounds`), and inside the bounds our own count is the better figure.
+an estimate of the server's; `headers` corrects it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
-
-from llm_assets.llm.providers.base import DimensionReport
+from typing import Literal, NamedTuple
 
 Kind = Literal["requests", "tokens"]
 
@@ -22,13 +18,8 @@ _CLOCK_SLACK_SECONDS = 0.05
 # A level nobody has confirmed for this long may have been used up by others. Longer than a request that
 # needs the whole of a minute's limit waits, or it would go as a probe just before its time.
 _CONFIRMED_FOR_SECONDS = 90.0
-_LEAST_SHARE = 0.02
-_DRIFT_WINDOW_SECONDS = 2.0
 # What was sent within this time may not have reached the server yet, or in another order.
 _TRANSIT_SECONDS = 0.1
-_MOST_MARGIN_SHARE = 0.02
-# What is left of the distance kept after a refusal when headers have told the level for another window.
-_MARGIN_KEPT = 0.7
 
 
 class Sent(NamedTuple):
@@ -83,16 +74,12 @@ class Bucket:
     def dump(self) -> list[float]:
         return [getattr(self, name) for name in self.__slots__]
 
-    @classmethod
-    def load(cls, values: list[float]) -> Bucket:
-        return cls(*values)
-
 
 def new_bucket(
     limit: float, period_seconds: float, headroom: float, now: float, *, configured: bool
 ) -> Bucket:
     """A bucket of unknown level: nothing is taken for granted but its refill from now on."""
-    capacity = _usable(limit, headroom)
+    capacity = usable(limit, headroom)
     return Bucket(
         capacity,
         period_seconds,
@@ -105,7 +92,7 @@ def new_bucket(
     )
 
 
-def _usable(limit: float, headroom: float) -> float:
+def usable(limit: float, headroom: float) -> float:
     """What of a limit is used: however much is left to others, one request has to fit."""
     return max(limit * (1.0 - headroom), min(limit, 1.0))
 
@@ -154,7 +141,7 @@ def open_for_probe(bucket: Bucket, amount: float) -> None:
 def configure(bucket: Bucket, limit: float, headroom: float) -> None:
     """Another limit was configured than the one that the bucket goes by."""
     allowed = min(limit, bucket.server_limit) if bucket.server_limit else limit
-    bucket.configured, bucket.capacity = limit, _usable(allowed, headroom)
+    bucket.configured, bucket.capacity = limit, usable(allowed, headroom)
     bucket.level = min(bucket.level, bucket.capacity)
     bucket.hidden = min(bucket.hidden, max(bucket.capacity - bucket.level, 0.0))
 
@@ -184,98 +171,3 @@ def seconds_until(bucket: Bucket, amount: float) -> float:
     slack = bucket.margin + _CLOCK_SLACK_SECONDS * bucket.refill_per_second
     needed = amount + min(slack, max(bucket.capacity - amount, 0.0))
     return (needed - bucket.level) / bucket.refill_per_second
-
-
-def observe(bucket: Bucket, report: DimensionReport, sent: Sent, headroom: float, now: float) -> None:
-    """Correct the level by a header, within what the requests on their way can explain."""
-    _follow_limit(bucket, report, headroom, now)
-    if report.remaining is None:
-        return
-    low, high = _bounds(bucket, report.remaining, sent, now)
-    if not bucket.confirmed_at:
-        bucket.level, bucket.hidden = low, 0.0
-        bucket.offered = max(bucket.offered, bucket.sent + max(low, 0.0))
-    else:
-        _clamp(bucket, low, high)
-        _learn_share(bucket, now)
-    bucket.confirmed_at = now
-
-
-def observe_silence(bucket: Bucket, amount: float) -> None:
-    """Answers without headers to what was charged `amount`: the bucket held as much, so open it further."""
-    opened = min(bucket.hidden, amount)
-    bucket.hidden -= opened
-    bucket.offered += opened
-    bucket.level = min(bucket.capacity, bucket.level + opened)
-
-
-def observe_refusal(bucket: Bucket, sent: Sent) -> None:
-    """The server had less than we thought: keep a small distance, and expect less refill."""
-    bucket.hidden = 0.0
-    bucket.level = min(bucket.level, 0.0)
-    most = bucket.capacity * _MOST_MARGIN_SHARE
-    bucket.margin = min(max(bucket.margin, sent.amount) + sent.amount * 0.5, max(most, sent.amount))
-
-
-def _bounds(bucket: Bucket, remaining: float, sent: Sent, now: float) -> tuple[float, float]:
-    """The least and the greatest level now, from a figure that was true between sending and now.
-
-    True at the answer: only what is still on its way to the server is missing in it. True at admission:
-    refilled since, less everything sent after it, and what was sent just before may have come later.
-    """
-    at_answer = remaining - (bucket.sent - bucket.sent_before)
-    refilled = (now - sent.at) * bucket.refill_per_second - (bucket.overflowed - sent.overflowed)
-    at_admission = remaining + refilled - (bucket.sent - sent.mark)
-    low = min(at_answer, at_admission - sent.in_transit)
-    if bucket.overflowed > sent.overflowed:  # our count has been full since, so it is no less than the truth
-        low = min(low, bucket.level)
-    high = max(remaining, at_admission)
-    return min(low, bucket.capacity), min(high, bucket.capacity)
-
-
-def _clamp(bucket: Bucket, low: float, high: float) -> None:
-    # Where we use only a part of the server's limit its level says nothing about the floor of ours.
-    low = low if bucket.capacity >= bucket.server_limit else min(low, bucket.level)
-    corrected = min(max(bucket.level, low), high)
-    bucket.drift += corrected - bucket.level
-    bucket.level = corrected
-
-
-def _learn_share(bucket: Bucket, now: float) -> None:
-    """Corrections that all point one way mean that the refill is not what we think it is."""
-    elapsed = now - bucket.drift_since
-    if elapsed < _DRIFT_WINDOW_SECONDS:
-        return
-    nominal = bucket.capacity / bucket.period_seconds
-    bucket.share = min(max(bucket.share + 0.5 * bucket.drift / (nominal * elapsed), _LEAST_SHARE), 1.0)
-    bucket.drift, bucket.drift_since = 0.0, now
-    bucket.margin *= _MARGIN_KEPT
-
-
-def _follow_limit(bucket: Bucket, report: DimensionReport, headroom: float, now: float) -> None:
-    limit = report.limit
-    if not limit or limit == bucket.server_limit:
-        return
-    bucket.server_limit = limit
-    # A limit someone configured below the server's is meant; one above it is a mistake.
-    allowed = min(limit, bucket.configured) if bucket.configured else limit
-    before, bucket.capacity = bucket.capacity, _usable(allowed, headroom)
-    bucket.period_seconds = period_of(report, bucket.period_seconds)
-    bucket.level = min(bucket.level * bucket.capacity / before, bucket.level, bucket.capacity)
-    bucket.hidden = min(bucket.hidden, bucket.capacity)
-    bucket.drift, bucket.drift_since = 0.0, now
-
-
-def period_of(report: DimensionReport, otherwise: float = MINUTE_SECONDS) -> float:
-    """Whether a header speaks of a limit per minute or per day: the time to full gives it away."""
-    if not report.limit or report.remaining is None or not report.reset_seconds:
-        return otherwise
-    used = report.limit - report.remaining
-    if used <= 0:
-        return otherwise
-    seconds_to_refill_all = report.reset_seconds * report.limit / used
-    return DAY_SECONDS if seconds_to_refill_all > 10 * MINUTE_SECONDS else MINUTE_SECONDS
-
-
-def load_buckets(values: Mapping[str, Any]) -> dict[str, Bucket]:
-    return {name: Bucket.load(dumped) for name, dumped in values.items()}
