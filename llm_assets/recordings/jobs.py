@@ -19,7 +19,7 @@ class ReadJob:
     minimum_seconds: float
 
     def run(self) -> Iterator[Recording]:
-        from llm_assets.recordings.read import rows_of
+        from llm_assets.recordings.local_file import rows_of
 
         yield from rows_of(self.file, self.row, self.minimum_seconds)
 
@@ -34,8 +34,8 @@ class PrepareJob:
     listening: Listening
 
     def run(self) -> Iterator[AudioChunk]:
+        from llm_assets.recordings.local_file import opened
         from llm_assets.recordings.prepare import prepare_chunks
-        from llm_assets.recordings.read import opened
 
         with opened(self.file, self.recording) as audio:
             yield from prepare_chunks(audio, self.recording, self.limits, self.listening)

@@ -36,7 +36,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not get between the answers
     # Here, so that what it takes counts neither as a job's time nor as its memory.
-    for module in ("halve", "prepare", "read"):
+    for module in ("halve", "local_file", "prepare"):
         import_module(f"llm_assets.recordings.{module}")
     _bound_memory(int(sys.argv[1]))
     orders: SimpleQueue[Order] = SimpleQueue()
