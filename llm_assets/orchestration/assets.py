@@ -5,16 +5,14 @@ They are thin: a module for each stage does the work.
 
 from __future__ import annotations
 
-import inspect
-import warnings
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from llm_assets.insights.columns import output_columns
 from llm_assets.insights.prompts import Extractor
 from llm_assets.orchestration.checks import OF_ANSWERS, OF_RECORDINGS, OF_TRANSCRIPTS
+from llm_assets.orchestration.code_references import class_place
 from llm_assets.orchestration.io_manager import COLUMN_SCHEMA, column_schema
 from llm_assets.orchestration.stage_asset import StageAsset, Surroundings, build_stage_asset, openai_of
 from llm_assets.recordings.source import RecordingSource
@@ -88,8 +86,8 @@ def insights_asset(
         metadata={
             COLUMN_SCHEMA: column_schema(table),
             "prompt": dg.MetadataValue.md(extractor.instructions),
-            **_where_defined(extractor),
         },
+        defined_in=[class_place(extractor.output_model)],
     )
 
     def compute(context: dg.AssetExecutionContext, upstream: DataFrame | None) -> StageResult:
@@ -102,23 +100,6 @@ def insights_asset(
     lineage |= {column.name: ("text",) for column in output_columns(extractor.output_model)}
     stage = StageAsset(spec=spec, upstream=transcripts, checks=OF_ANSWERS, lineage=lineage, compute=compute)
     return build_stage_asset(stage, surroundings)
-
-
-def _where_defined(extractor: Extractor) -> dict[str, Any]:
-    """The file of the output model, which the UI opens; nothing for one that was made at run time."""
-    try:
-        file = inspect.getsourcefile(extractor.output_model)
-        line = inspect.getsourcelines(extractor.output_model)[1]
-    except (OSError, TypeError):
-        return {}
-    if file is None:
-        return {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.BetaWarning)
-        place = dg.LocalFileCodeReference(
-            file_path=str(Path(file).absolute()), line_number=line, label=extractor.output_model.__name__
-        )
-        return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[place])}
 
 
 def output_table(extractor: Extractor) -> Table:

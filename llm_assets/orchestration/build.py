@@ -23,6 +23,7 @@ from llm_assets.orchestration.stage_asset import (
     DAYS_PER_BACKFILL_RUN,
     Surroundings,
     Translation,
+    as_it_is,
 )
 from llm_assets.recordings.source import RecordingSource
 
@@ -66,7 +67,7 @@ def build_audio_insights(
         fresh_within_hours=fresh_within_hours,
         owners=owners,
         retry_policy=retry_policy,
-        **({} if translation is None else {"translation": translation}),
+        translation=translation or as_it_is,
     )
     source = RecordingSource.of(recordings).in_timezone(partitions.timezone)
     wanted = [call_insights_extractor()] if extractors is None else list(extractors)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from llm_assets.orchestration.code_references import caller, code_references
 from llm_assets.orchestration.errors import as_failures
 from llm_assets.orchestration.stage_asset import GROUP
 
@@ -50,6 +51,7 @@ def build_report_asset(
             backfill_policy=dg.BackfillPolicy.single_run(),
             group_name=group_name,
             kinds={"html"},
+            metadata=code_references([caller()]),
             description="A month as one page: recordings, sentiment, topics, cost, quota use, failures.",
         )
         def report(context: dg.AssetExecutionContext) -> None:

@@ -15,6 +15,7 @@ import dagster as dg
 
 from llm_assets.errors import ConfigurationError
 from llm_assets.orchestration.checks import USUAL_LIMITS, Check, CheckLimits
+from llm_assets.orchestration.code_references import Place, caller, code_references
 from llm_assets.orchestration.errors import as_failures
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _FOR_OTHER_IO_MANAGERS = {"partition_expr": "partition_date"}
 Translation = Callable[[dg.AssetSpec], dg.AssetSpec]
 
 
-def _as_it_is(spec: dg.AssetSpec) -> dg.AssetSpec:
+def as_it_is(spec: dg.AssetSpec) -> dg.AssetSpec:
     return spec
 
 
@@ -46,7 +47,8 @@ class Surroundings:
     `prefix` goes before every name, so that several instances live side by side. `translation` has the
     last word on each asset: key, group, tags, owners, whatever Dagster knows of it. `retry_policy` is for
     what another attempt can mend, such as an outage; what a person has to mend is never tried again.
-    `openai_key` and `io_manager_key` are the resources the assets ask for.
+    `openai_key` and `io_manager_key` are the resources the assets ask for. `built_at` is the line of the
+    user's that every asset links to.
     """
 
     partitions: dg.DailyPartitionsDefinition
@@ -59,7 +61,8 @@ class Surroundings:
     fresh_within_hours: float | None = None
     owners: Sequence[str] = ()
     retry_policy: dg.RetryPolicy | None = None
-    translation: Translation = _as_it_is
+    translation: Translation = as_it_is
+    built_at: Place | None = field(default_factory=caller)
 
     def __post_init__(self) -> None:
         if self.days_per_backfill_run < 1:
@@ -71,7 +74,14 @@ class Surroundings:
         """A name for a job, a schedule or a group: `sales_audio_insights`."""
         return f"{self.prefix}_{name}" if self.prefix else name
 
-    def spec(self, name: str, *, metadata: Mapping[str, Any], **fields: Any) -> dg.AssetSpec:
+    def spec(
+        self,
+        name: str,
+        *,
+        metadata: Mapping[str, Any],
+        defined_in: Sequence[Place | None] = (),
+        **fields: Any,
+    ) -> dg.AssetSpec:
         """How an asset is described, after the user's own translation."""
         key = dg.AssetKey([self.prefix, name] if self.prefix else [name])
         return self.translation(
@@ -81,7 +91,11 @@ class Surroundings:
                 partitions_def=self.partitions,
                 freshness_policy=self._freshness(),
                 owners=list(self.owners),
-                metadata={**metadata, **_FOR_OTHER_IO_MANAGERS},
+                metadata={
+                    **metadata,
+                    **_FOR_OTHER_IO_MANAGERS,
+                    **code_references([self.built_at, *defined_in]),
+                },
                 **fields,
             )
         )
