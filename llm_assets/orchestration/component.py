@@ -30,6 +30,7 @@ from llm_assets.orchestration.component_fields import (
 )
 from llm_assets.orchestration.component_scaffold import AudioInsightsScaffolder
 from llm_assets.orchestration.component_schema import Text, with_precise_schema
+from llm_assets.orchestration.component_templates import Templated
 from llm_assets.orchestration.io_manager import DuckDBFrameIOManager
 from llm_assets.orchestration.report_asset import build_report_asset
 from llm_assets.orchestration.settings import a_time_zone
@@ -77,7 +78,7 @@ def _checks(context: dg.ResolutionContext, value: Any) -> CheckFields:
 
 
 @dg.scaffold_with(AudioInsightsScaffolder)
-class AudioInsights(dg.Component, dg.Model, dg.Resolvable):
+class AudioInsights(dg.Component, Templated):
     """Audio recordings to transcripts to structured insights: daily-partitioned assets in DuckDB tables."""
 
     recordings: Annotated[

@@ -18,6 +18,7 @@ from llm_assets.insights.prompts import DEFAULT_MAX_OUTPUT_TOKENS, DEFAULT_REPAI
 from llm_assets.llm.models import Limits, RetryConfig
 from llm_assets.orchestration.checks import USUAL_LIMITS, CheckLimits
 from llm_assets.orchestration.component_schema import Entry, Text
+from llm_assets.orchestration.component_templates import Templated
 from llm_assets.orchestration.resource import OpenAIResource
 from llm_assets.orchestration.schedule import DailyRhythm
 from llm_assets.orchestration.sensor import LateRecordings
@@ -48,7 +49,7 @@ def _as_it_resolves(context: dg.ResolutionContext, value: Any) -> Any:
     return context.resolve_value(value)
 
 
-class HintFields(dg.Model, dg.Resolvable):
+class HintFields(Templated):
     """What a model should know before it listens."""
 
     language: Annotated[str | None, described("ISO 639-1 code.", ["de"])] = None
@@ -58,7 +59,7 @@ class HintFields(dg.Model, dg.Resolvable):
     keywords: Annotated[list[str], described("Names and terms to expect.", [["Rohloff", "derailleur"]])] = []
 
 
-class RecordingFields(dg.Model, dg.Resolvable):
+class RecordingFields(Templated):
     """Where recordings come from and how they are heard, where a root alone does not say it."""
 
     root: Annotated[str, described("A folder or a URL.", ["data/recordings", "s3://bucket/calls"])]
@@ -137,7 +138,7 @@ def _key(variable: str, description: str) -> Any:
     )
 
 
-class BudgetFields(dg.Model, dg.Resolvable):
+class BudgetFields(Templated):
     """What may be spent."""
 
     usd_per_run: Annotated[int | float | str | None, described("US dollars a run may spend.", ["2.50"])] = (
@@ -166,15 +167,15 @@ class BudgetFields(dg.Model, dg.Resolvable):
         return {name: str(value) if name.startswith("usd") else value for name, value in given.items()}
 
 
-class LimitFields(Limits, dg.Resolvable):
+class LimitFields(Limits, Templated):
     """What a provider allows for a model; what is not said is learned from its answers."""
 
 
-class RetryFields(RetryConfig, dg.Resolvable):
+class RetryFields(RetryConfig, Templated):
     """How often and how long a call is tried again."""
 
 
-class OpenAIFields(dg.Model, dg.Resolvable):
+class OpenAIFields(Templated):
     """The models that are asked, within limits and budget; fields as of OpenAIResource."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -236,7 +237,7 @@ class OpenAIFields(dg.Model, dg.Resolvable):
         return OpenAIResource(**given, timezone=timezone)
 
 
-class ExtractorFields(dg.Model, dg.Resolvable):
+class ExtractorFields(Templated):
     """One way of reading transcripts: an asset and a table of its own."""
 
     name: Annotated[str, described("Of the asset and the table.", ["complaints"])]
@@ -275,7 +276,7 @@ class ExtractorFields(dg.Model, dg.Resolvable):
         )
 
 
-class ScheduleFields(dg.Model, dg.Resolvable):
+class ScheduleFields(Templated):
     """When the daily run comes. The schedule is stopped until somebody starts it."""
 
     hour: Annotated[int, Field(ge=0, le=23), described("Hour of the day, in the time zone.", [5])] = 3
@@ -287,7 +288,7 @@ class ScheduleFields(dg.Model, dg.Resolvable):
         return DailyRhythm(hour=self.hour, catch_up_days=self.catch_up_days)
 
 
-class LateFields(dg.Model, dg.Resolvable):
+class LateFields(Templated):
     """Which days the sensor looks at. The sensor is stopped until somebody starts it."""
 
     days: Annotated[int, Field(ge=1), described("The latest days that are looked at.", [30])] = 14
@@ -297,7 +298,7 @@ class LateFields(dg.Model, dg.Resolvable):
         return LateRecordings(days=self.days, every_seconds=self.every_seconds)
 
 
-class CheckFields(dg.Model, dg.Resolvable):
+class CheckFields(Templated):
     """What is still fine. Shares are of 1."""
 
     fallback_share: Annotated[

@@ -145,6 +145,7 @@ def test_a_second_component_gets_names_of_its_own(scratch: ScratchProject) -> No
         ("  recordings: {root: calls, hints: {lang: de}}", 4, "recordings.hints.lang", "was unexpected"),
         ("  timezone: UTC\n  schedule: daily", 7, "attributes.schedule", "is not of type 'object'"),
         ("  timezone: UTC\n  checks: {errors: [none]}", 7, "attributes.checks", "'none' is no check"),
+        ('  timezone: UTC\n  retries: "{{ 2 - 3 }}"', 7, "attributes.retries", "greater than or equal to 0"),
         ("      output_model: no.Such", 12, "attributes.extractors", "'no.Such' cannot be imported"),
     ],
 )
