@@ -37,6 +37,7 @@ class Ahead:
         self._used_requests = self._used_tokens = 0.0
         self._before = NOTHING
         self._since = 0.0
+        self._may_run_out = False
 
     def __bool__(self) -> bool:
         return bool(self._stocks)
@@ -56,6 +57,17 @@ class Ahead:
                 return _part(stock, want, age)
         return None
 
+    def runs_out(self) -> bool:
+        """Whether less than half is left, so that it is time to ask for more. True once for each grant."""
+        if not self._may_run_out:
+            return False
+        stock = self._stocks[-1]
+        whole = stock.grant.want
+        if stock.requests * 2 >= whole.requests and stock.tokens * 2 >= whole.tokens:
+            return False
+        self._may_run_out = False
+        return True
+
     def wanted(self, now: float) -> Want:
         """How much to ask for, by what was used lately."""
         requests = max(self._used_requests, self._before.requests) * _MORE
@@ -71,6 +83,7 @@ class Ahead:
         """What the pool gave; `now` is when it was asked."""
         if grant is not None:
             self._stocks.append(_Stock(grant, grant.want.requests, grant.want.tokens, now))
+            self._may_run_out = True
 
     def give_back(self, now: float) -> list[Return]:
         """What has lapsed, or everything if nothing was used lately."""
@@ -79,11 +92,13 @@ class Ahead:
         lapsed = [stock for stock in self._stocks if now - stock.taken_at >= _GOOD_FOR_SECONDS]
         for stock in lapsed:
             self._stocks.remove(stock)
+        self._may_run_out = self._may_run_out and bool(self._stocks)
         return [_rest(stock) for stock in lapsed]
 
     def give_back_all(self) -> list[Return]:
         rest = [_rest(stock) for stock in self._stocks]
         self._stocks.clear()
+        self._may_run_out = False
         return rest
 
 

@@ -52,6 +52,11 @@ class Limiter:
             line = self._lines[pool] = Line(pool, ask, self._client.lease_seconds)
         return await line.wait(want, max_wait_seconds, first)
 
+    def take_now(self, pool: str, want: Want) -> Grant | None:
+        """Leave to send at once; None when it takes a wait, or a question to the store, to know."""
+        line = self._lines.get(pool)
+        return None if line is None else line.take_now(want)
+
     def settle(self, pool: str, returned: Return) -> None:
         """Hand back a grant with what became of its request. Never waits."""
         self._lines[pool].hand_in(returned)

@@ -73,13 +73,21 @@ class Line:
             for then in (before.get(name, Used(0.0, 0.0)),)
         }
 
-    async def wait(self, want: Want, max_wait_seconds: float, first: bool) -> Grant:
-        now = self._loop.time()
+    def take_now(self, want: Want) -> Grant | None:
+        """Leave that was taken ahead; None when there is none or others wait."""
+        if self._waiting or (grant := self._ahead.take(want, self._loop.time())) is None:
+            return None
         self._ahead.use(want)
-        if not self._waiting and (grant := self._ahead.take(want, now)) is not None:
-            self._in_flight += 1
+        self._in_flight += 1
+        if self._task is None and self._ahead.runs_out():
+            self._exchange_soon()
+        return grant
+
+    async def wait(self, want: Want, max_wait_seconds: float, first: bool) -> Grant:
+        if (grant := self.take_now(want)) is not None:
             return grant
-        waiter = _Waiter(want, self._loop.create_future(), now + max_wait_seconds)
+        self._ahead.use(want)
+        waiter = _Waiter(want, self._loop.create_future(), self._loop.time() + max_wait_seconds)
         if first:
             self._waiting.appendleft(waiter)
         else:
@@ -150,6 +158,7 @@ class Line:
                 self.is_flowing = turn.wait_seconds is None and turn.cooling is None
                 front = self._waiting[0] if self._waiting else None
                 self._deliver(asked, turn)
+                self._serve_from_stock()
                 if self._in_line and not self._waiting:
                     continue
                 if not self._waiting:
@@ -180,16 +189,25 @@ class Line:
 
     def _deliver(self, asked: list[_Waiter], turn: Turn) -> None:
         for waiter, grant in zip(asked, turn.grants, strict=False):
-            self._in_flight += 1
-            self._drop(waiter)
-            if waiter.future.done():
-                self.hand_in(Return(grant=grant, answered=False, unsent=True))
-            else:
-                waiter.future.set_result(grant)
+            self._hand_out(waiter, grant)
         if turn.cooling is not None:
             self._fail_all(ModelCooling(self._pool, *turn.cooling))
         elif len(asked) > len(turn.grants):
             self._judge_front(asked[len(turn.grants)], turn)
+
+    def _serve_from_stock(self) -> None:
+        """Who came while the store was asked, in their order, as far as there is leave ahead."""
+        now = self._loop.time()
+        while self._waiting and (grant := self._ahead.take(self._waiting[0].want, now)) is not None:
+            self._hand_out(self._waiting[0], grant)
+
+    def _hand_out(self, waiter: _Waiter, grant: Grant) -> None:
+        self._in_flight += 1
+        self._drop(waiter)
+        if waiter.future.done():
+            self.hand_in(Return(grant=grant, answered=False, unsent=True))
+        else:
+            waiter.future.set_result(grant)
 
     def _judge_front(self, front: _Waiter, turn: Turn) -> None:
         """Fail the request at the front when waiting cannot help it."""
