@@ -142,7 +142,7 @@ def _fill(path: str, days: int) -> None:
             file = place / Path(first.path).name
             file.hardlink_to(tables.folder / first.path)
             new = catalogue.DataFile("insights", None, day, str(file.relative_to(tables.folder)), first.shape)
-            catalogue.replace_files(connection, "insights", None, [day], [new], 0)
+            catalogue.replace_files(connection, [("insights", None)], [day], [new], 0)
         if layout is not None:
             shown.show(connection, tables.folder, layout)
 

@@ -50,7 +50,7 @@ def settle(connection: Connection, folder: Path) -> bool:
     """
     if not is_catalogue(connection):
         connection.execute(_STATE)
-    before = folder_of(connection)
+    before = _folder(connection)
     if before == folder:
         return False
     first = connection.execute("SELECT path FROM llm_assets_state.files LIMIT 1").fetchone()
@@ -63,8 +63,10 @@ def settle(connection: Connection, folder: Path) -> bool:
 
 def folder_of(connection: Connection) -> Path | None:
     """Where the files were when the catalogue was published."""
-    if not is_catalogue(connection):
-        return None
+    return _folder(connection) if is_catalogue(connection) else None
+
+
+def _folder(connection: Connection) -> Path | None:
     row = connection.execute("SELECT folder FROM llm_assets_state.place").fetchone()
     return Path(row[0]) if row else None
 
@@ -128,25 +130,32 @@ def files(
 
 def replace_files(
     connection: Connection,
-    table: str,
-    asset: str | None,
+    owners: Iterable[tuple[str, str | None]],
     days: Sequence[date],
-    new: Iterable[DataFile],
+    new: Sequence[DataFile],
     snapshot: int,
-) -> None:
-    """Put new files in place of those of these days; the old ones are not shown from `snapshot` on."""
-    gone = connection.execute(
-        """DELETE FROM llm_assets_state.files WHERE table_name = $table
-           AND asset IS NOT DISTINCT FROM $asset AND list_contains($days, partition_date) RETURNING path""",
-        {"table": table, "asset": asset, "days": list(days)},
-    ).fetchall()
+) -> set[str]:
+    """Put new files in place of those that these tables and assets have of these days; the old ones are not
+    shown from `snapshot` on. Returns the names, in lower case, of the tables for which anything changed."""
+    owned = {(table.lower(), asset) for table, asset in owners}
+    sql = """
+        SELECT lower(table_name), asset, path FROM llm_assets_state.files
+        WHERE list_contains(?, partition_date)
+    """
+    there = connection.execute(sql, [list(days)]).fetchall()
+    gone = {path: table for table, asset, path in there if (table, asset) in owned}
     if gone:
-        connection.executemany(
-            "INSERT INTO llm_assets_state.retired VALUES (?, ?)", [[path, snapshot] for (path,) in gone]
-        )
-    rows = [[one.table, one.asset, one.partition_date, one.path, one.shape] for one in new]
-    if rows:
-        connection.executemany("INSERT INTO llm_assets_state.files VALUES (?, ?, ?, ?, ?)", rows)
+        paths = list(gone)
+        connection.execute("DELETE FROM llm_assets_state.files WHERE list_contains(?, path)", [paths])
+        connection.execute("INSERT INTO llm_assets_state.retired SELECT unnest(?), ?", [paths, snapshot])
+    if new:
+        rows = [(one.table, one.asset, one.partition_date, one.path, one.shape) for one in new]
+        sql = """
+            INSERT INTO llm_assets_state.files
+            SELECT unnest(?), unnest(?::VARCHAR[]), unnest(?), unnest(?), unnest(?)
+        """
+        connection.execute(sql, [list(column) for column in zip(*rows, strict=True)])
+    return {*gone.values()} | {one.table.lower() for one in new}
 
 
 def forget_retired(connection: Connection, oldest_snapshot: int) -> list[str]:

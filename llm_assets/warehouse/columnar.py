@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from itertools import chain
+from operator import itemgetter
+from types import NoneType
 from typing import Any, cast
 
 import numpy as np
@@ -23,21 +25,44 @@ from pydantic_core import PydanticSerializationError, to_json
 from llm_assets.warehouse.values import INTEGER_BITS, is_json, type_of
 
 Texts = list[str | None]
+Array = np.ndarray[Any, Any]
 
 # What pandas puts where a value is missing, beside None.
 _MAY_BE_MISSING = {float, type(pd.NA), type(pd.NaT)}
 
 
-def column_texts(sql_type: str, values: Sequence[Any] | pd.Series[Any]) -> Texts | None:
-    """The texts of a column's values, None for NULL; or nothing when it is not that simple.
+def column_array(sql_type: str, series: pd.Series[Any]) -> Array | None:
+    """The values that pandas keeps as numbers or times, for DuckDB to take as they are: NaN and NaT are
+    NULL. Nothing when it keeps them in another way, or the column would not keep them exactly."""
+    kind = type_of(sql_type).id
+    if kind == "timestamp with time zone" and isinstance(series.dtype, pd.DatetimeTZDtype):
+        return _whole_microseconds(pd.DatetimeIndex(series))
+    if kind == "double" and series.dtype == np.float64:
+        numbers = series.to_numpy()
+        return None if np.isinf(numbers).any() else numbers
+    if kind in INTEGER_BITS and pd.api.types.is_integer_dtype(series.dtype) and not series.isna().any():
+        whole = series.to_numpy(dtype=series.dtype.type)
+        bound = 2 ** (INTEGER_BITS[kind] - 1)
+        return whole if not len(whole) or (whole.min() >= -bound and whole.max() < bound) else None
+    if kind == "boolean" and pd.api.types.is_bool_dtype(series.dtype) and not series.isna().any():
+        return series.to_numpy(dtype=np.bool_)
+    return None
 
-    A series is one of times with a zone, whose values would take long to make.
-    """
+
+def _whole_microseconds(index: pd.DatetimeIndex) -> Array | None:
+    """Times of UTC without their zone; nothing when one is finer than a microsecond."""
+    if str(index.tz) != "UTC":
+        return None
+    times = index.tz_localize(None).to_numpy()
+    whole = times.astype("datetime64[us]")
+    return None if (whole != times)[~np.isnat(times)].any() else whole
+
+
+def column_texts(sql_type: str, values: Sequence[Any]) -> Texts | None:
+    """The texts of a column's values, None for NULL; or nothing when it is not that simple."""
     parsed = type_of(sql_type)
     if is_json(parsed):
         return None
-    if isinstance(values, pd.Series):
-        return _timestamps(values) if parsed.id == "timestamp with time zone" else None
     if {*map(type, values)} & _MAY_BE_MISSING:
         # Only NaN differs from itself, and comparing with NA gives NA.
         values = [
@@ -46,8 +71,10 @@ def column_texts(sql_type: str, values: Sequence[Any] | pd.Series[Any]) -> Texts
             else value
             for value in values
         ]
-    present = [value for value in values if value is not None]
-    if parsed.id in ("date", "timestamp with time zone"):
+    present = _present(values)
+    if {*map(type, present)} == {str} and parsed.id in ("decimal", *_TIMES):
+        return list(values) if _are_exact_texts(parsed, present) else None
+    if parsed.id in _TIMES:
         return _times(parsed.id, values, present)
     if not _is_plain(parsed, present):
         return None
@@ -57,9 +84,27 @@ def column_texts(sql_type: str, values: Sequence[Any] | pd.Series[Any]) -> Texts
         return None  # half of a surrogate pair is not text, and `values` says where it stands
 
 
+def _are_exact_texts(parsed: DuckDBPyType, texts: Sequence[str]) -> bool:
+    """Whether amounts and times that came as text, out of JSON, are already the texts to cast."""
+    if parsed.id == "decimal":
+        return all(map(_digits(str(parsed)).fullmatch, {*texts}))
+    shape, read = _TIMES[parsed.id]
+    try:
+        return all(map(shape.fullmatch, texts)) and bool([*map(read, {*texts})])
+    except ValueError:
+        return False
+
+
+def _present(values: Iterable[Any]) -> list[Any]:
+    values = list(values)
+    return [value for value in values if value is not None] if NoneType in {*map(type, values)} else values
+
+
 def _texts(parsed: DuckDBPyType, values: Sequence[Any], present: list[Any]) -> Texts:
     if parsed.id in ("list", "struct"):
-        return [None if value is None else to_json(value).decode() for value in values]
+        # JSON has no line breaks outside of its texts, and none inside: there they are escaped.
+        texts = b"\n".join(map(to_json, values)).decode().split("\n") if values else []
+        return list(texts) if len(present) == len(values) else [None if t == "null" else t for t in texts]
     if parsed.id == "varchar":
         "".join(present).encode()
         return list(values)
@@ -72,26 +117,12 @@ def _times(kind: str, values: Sequence[Any], present: list[Any]) -> Texts | None
     if kind == "date":
         simple = {*map(type, present)} <= {date}
     else:
-        if present and {*map(type, present)} == {pd.Timestamp}:
-            return _timestamps(values)
         simple = {*map(type, present)} <= {datetime} and all(value.tzinfo is UTC for value in present)
     if not simple:
         return None
     known: dict[Any, str | None] = {value: value.isoformat() for value in {*present}}
     known[None] = None
     return [known[value] for value in values]
-
-
-def _timestamps(values: Sequence[Any] | pd.Series[Any]) -> Texts | None:
-    """Times as pandas keeps them, when all are whole microseconds of UTC."""
-    index = pd.DatetimeIndex(values if isinstance(values, pd.Series) else pd.Series(values, dtype=object))
-    if str(index.tz) != "UTC":
-        return None
-    times = index.tz_localize(None).to_numpy()
-    if (times.astype("datetime64[us]") != times)[~np.isnat(times)].any():
-        return None
-    texts = np.datetime_as_string(times, unit="us")
-    return [None if text == "NaT" else f"{text}+00:00" for text in texts.tolist()]
 
 
 def _is_plain(sql_type: DuckDBPyType, values: list[Any]) -> bool:
@@ -107,9 +138,9 @@ def _is_plain(sql_type: DuckDBPyType, values: list[Any]) -> bool:
     if kind == "double":
         return all(map(math.isfinite, values))
     if kind == "decimal":
-        return all(map(_digits(str(sql_type)).fullmatch, map(str, values)))
+        return all(map(_digits(str(sql_type)).fullmatch, {*map(str, values)}))
     if kind == "list":
-        items = [item for item in chain.from_iterable(values) if item is not None]
+        items = _present(chain.from_iterable(values))
         return _is_plain(cast(DuckDBPyType, sql_type.children[0][1]), items)
     return kind != "struct" or _are_plain_structs(sql_type, values)
 
@@ -124,18 +155,20 @@ def _digits(sql_type: str) -> re.Pattern[str]:
 
 
 def _are_plain_structs(sql_type: DuckDBPyType, values: list[dict[str, Any]]) -> bool:
-    fields = _fields(sql_type)
-    names = fields.keys()
-    return all(value.keys() == names for value in values) and all(
-        _is_plain(kind, [value[name] for value in values if value[name] is not None])
-        for name, kind in fields.items()
+    fields = {name: cast(DuckDBPyType, kind) for name, kind in sql_type.children}
+    return all({*keys} == fields.keys() for keys in {*map(tuple, values)}) and all(
+        _is_plain(kind, _present(map(itemgetter(name), values))) for name, kind in fields.items()
     )
 
 
-def _fields(sql_type: DuckDBPyType) -> Mapping[str, DuckDBPyType]:
-    return {name: cast(DuckDBPyType, kind) for name, kind in sql_type.children}
-
-
+_DAY = r"\d{4}-\d\d-\d\d"
+_TIMES = {
+    "date": (re.compile(_DAY, re.ASCII), date.fromisoformat),
+    "timestamp with time zone": (
+        re.compile(_DAY + r"T\d\d:\d\d:\d\d(\.\d{1,6})?\+00:00", re.ASCII),
+        datetime.fromisoformat,
+    ),
+}
 _EXACT: Mapping[str, type] = {
     "varchar": str,
     "boolean": bool,

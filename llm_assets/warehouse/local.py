@@ -19,7 +19,7 @@ from uuid import uuid4
 import duckdb
 
 from llm_assets.errors import WarehouseMissing
-from llm_assets.warehouse import catalogue, shown
+from llm_assets.warehouse import catalogue, scratch, shown
 from llm_assets.warehouse.catalogue import DataFile
 from llm_assets.warehouse.layout import Layout, evolved, without_column
 from llm_assets.warehouse.names import folder_name
@@ -33,11 +33,6 @@ from llm_assets.warehouse.turns import turn
 
 # Files that no catalogue names: a writer was killed before it published them, or has not got that far.
 _LEFT_BEHIND_SECONDS = 6 * 3600.0
-
-# BI tools come with a DuckDB of their own, often an older one: this format every one since 0.10 opens.
-_FOR_OLDER_READERS: dict[str, str | bool | int | float | list[str]] = {
-    "storage_compatibility_version": "v0.10.2"
-}
 
 
 class LocalTables:
@@ -55,12 +50,7 @@ class LocalTables:
             for rows in staged:
                 written += self._write(rows, days)
             with self.changing(timeout_seconds) as (connection, snapshot):
-                known = catalogue.layouts(connection)
-                for rows in staged:
-                    self._record(connection, rows, days, written, snapshot)
-                now = catalogue.layouts(connection)
-                if now.keys() != known.keys():
-                    shown.show_summaries(connection, now.values())
+                self._record(connection, staged, days, written, snapshot)
         except BaseException:
             _remove(written)
             raise
@@ -77,24 +67,41 @@ class LocalTables:
     def _record(
         self,
         connection: Connection,
-        rows: StagedRows,
+        staged: Sequence[StagedRows],
         days: Sequence[date],
-        written: list[Path],
+        written: Sequence[Path],
         snapshot: int,
     ) -> None:
-        name = rows.table.name
-        before = catalogue.layout(connection, name)
-        layout, shape = evolved(before, rows.table).shape_of(rows.table)
-        if layout != before:
-            catalogue.keep_layout(connection, layout)
-        new = [
-            DataFile(name, rows.asset, day, str(file.relative_to(self.folder)), shape)
-            for day in days
+        """Name the new files in the catalogue, and renew what shows them."""
+        known = {name.lower(): layout for name, layout in catalogue.layouts(connection).items()}
+        now: dict[str, Layout] = {}
+        new: list[DataFile] = []
+        for rows in staged:
+            name = rows.table.name.lower()
+            now[name], shape = evolved(known.get(name), rows.table).shape_of(rows.table)
+            if now[name] != known.get(name):
+                catalogue.keep_layout(connection, now[name])
+            new += self._files(rows, days, written, shape)
+        owners = [(rows.table.name, rows.asset) for rows in staged]
+        changed = catalogue.replace_files(connection, owners, days, new, snapshot)
+        for name, layout in now.items():
+            if layout != known.get(name):
+                shown.show(connection, self.folder, layout)
+            elif name in changed:
+                shown.show(connection, self.folder, layout, days)
+        if not now.keys() <= known.keys():
+            shown.show_summaries(connection, (known | now).values())
+
+    def _files(
+        self, rows: StagedRows, days: Sequence[date], written: Sequence[Path], shape: str
+    ) -> list[DataFile]:
+        """Those that were written of these rows, as the catalogue names them."""
+        name, folders = rows.table.name, {self._place(rows, day): day for day in days}
+        return [
+            DataFile(name, rows.asset, folders[file.parent], str(file.relative_to(self.folder)), shape)
             for file in written
-            if file.parent == self._place(rows, day)
+            if file.parent in folders
         ]
-        catalogue.replace_files(connection, name, rows.asset, days, new, snapshot)
-        shown.show(connection, self.folder, layout, days if layout == before else None)
 
     def partitions(self, connection: Connection, table: str, days: Sequence[date]) -> Partitions | None:
         """See `stores.Tables`."""
@@ -132,16 +139,14 @@ class LocalTables:
         """
         with turn(str(self.path), timeout_seconds), translated(str(self.path)):
             oldest = self._snapshots.clean()
-            with self._snapshots.draft() as draft:
-                connection = duckdb.connect(str(draft.file), config=_FOR_OLDER_READERS)
-                try:
-                    with transaction(connection):
-                        connection.execute("SET TimeZone = 'UTC'")
-                        shown.prepare(connection, self.folder)
-                        unseen = catalogue.forget_retired(connection, oldest) if oldest else []
-                        yield connection, draft.number
-                finally:
-                    connection.close()
+            with (
+                self._snapshots.draft() as draft,
+                scratch.opened(draft.file) as connection,
+                transaction(connection),
+            ):
+                shown.prepare(connection, self.folder)
+                unseen = catalogue.forget_retired(connection, oldest) if oldest else []
+                yield connection, draft.number
             _remove(self.folder / path for path in unseen)
 
     def _tidy(self, days: Sequence[date], tables: Iterable[str]) -> None:

@@ -3,43 +3,17 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
 import duckdb
 
 from llm_assets.errors import WarehouseError
+from llm_assets.warehouse import scratch
 from llm_assets.warehouse.names import identifier, literal
 from llm_assets.warehouse.staging import StagedRows, cast_sql
 
 _ROWS = "staged_rows"
-
-
-class _Scratch:
-    """One DuckDB in memory for this process: to begin one takes longer than to write a partition."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._instance: duckdb.DuckDBPyConnection | None = None
-        self._process = 0
-
-    @contextmanager
-    def cursor(self) -> Generator[duckdb.DuckDBPyConnection]:
-        with self._lock:
-            if self._instance is None or self._process != os.getpid():  # its threads do not survive a fork
-                self._instance, self._process = duckdb.connect(), os.getpid()
-                self._instance.execute("SET GLOBAL TimeZone = 'UTC'")
-            cursor = self._instance.cursor()
-        try:
-            yield cursor
-        finally:
-            cursor.close()
-
-
-_scratch = _Scratch()
 
 
 def write_parquet(rows: StagedRows, targets: dict[date, Path]) -> list[Path]:
@@ -48,18 +22,18 @@ def write_parquet(rows: StagedRows, targets: dict[date, Path]) -> list[Path]:
     A child's day without rows gets no file; a table's own day gets one even then, which says that it is
     empty. Raises WarehouseError when a file cannot be written.
     """
-    written: list[Path] = []
     days = rows.days
+    targets = {day: target for day, target in targets.items() if day.isoformat() in days or not rows.is_child}
+    if not targets:
+        return []
     try:
-        with _scratch.cursor() as cursor:
+        with scratch.cursor() as cursor:
             cursor.register(_ROWS, rows.arrays)
             for day, target in targets.items():
-                if day.isoformat() in days or not rows.is_child:
-                    _write(cursor, rows, day, target)
-                    written.append(target)
+                _write(cursor, rows, day, target)
     except (duckdb.Error, OSError) as error:
         raise WarehouseError(f'rows of table "{rows.table.name}" cannot be written: {error}') from error
-    return written
+    return list(targets.values())
 
 
 def _write(cursor: duckdb.DuckDBPyConnection, rows: StagedRows, day: date, target: Path) -> None:

@@ -40,7 +40,8 @@ def prepare(connection: Connection, folder: Path) -> None:
 def show(connection: Connection, folder: Path, layout: Layout, days: Sequence[date] | None = None) -> None:
     """Create or renew the table's view, with its comments; or where only the files of some days have
     changed, what shows those."""
-    _refuse_other_table(connection, layout.table)
+    if days is None:
+        _refuse_other_table(connection, layout.table)
     before = _years(connection, layout.table)
     changed = None if days is None else sorted({day.year for day in days})
     now = _show_years(connection, folder, layout, changed)

@@ -8,11 +8,13 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_assets.warehouse.columnar import column_texts
+from llm_assets.warehouse.columnar import column_array, column_texts
 from llm_assets.warehouse.values import DoesNotFit, is_missing, text_of
 
 PLAIN: dict[str, st.SearchStrategy[Any]] = {
@@ -21,12 +23,16 @@ PLAIN: dict[str, st.SearchStrategy[Any]] = {
     "SMALLINT": st.integers(-(2**16), 2**16),
     "DOUBLE": st.floats(),
     "BOOLEAN": st.booleans(),
-    "DECIMAL(6,2)": st.decimals(-20_000, 20_000, places=2) | st.decimals(allow_nan=False),
+    "DECIMAL(6,2)": st.decimals(-20_000, 20_000, places=2)
+    | st.decimals(-20_000, 20_000, places=2).map(str)
+    | st.decimals(allow_nan=False),
     "DECIMAL(4,0)": st.decimals(-20_000, 20_000, places=0),
     "DECIMAL(3,3)": st.decimals(-2, 2, places=3),
-    "DATE": st.dates(),
+    "DATE": st.dates() | st.dates().map(str) | st.from_regex(r"\d{4}-[01]\d-[0-3]\d", fullmatch=True),
     "TIMESTAMPTZ": st.one_of(
         st.datetimes(timezones=st.just(UTC)),
+        st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat),
+        st.from_regex(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-6]\d:\d\d(\.\d{1,7})?\+00:00", fullmatch=True),
         st.integers(-(10**15), 10**15).map(lambda value: pd.Timestamp(value, unit="us", tz="UTC")),
     ),
 }
@@ -111,8 +117,58 @@ def test_ordinary_columns_are_done_at_once() -> None:
         ('STRUCT("a" BIGINT)[]', [[{"a": 1}], []]),
         ('STRUCT("a" DECIMAL(6,2))', [{"a": Decimal("1.50")}, {"a": Decimal("-0.5")}]),
         ("DECIMAL(18,9)", [Decimal("0.00021"), None, Decimal(0)]),
-        ("TIMESTAMPTZ", [pd.Timestamp("2026-03-02", tz="UTC"), pd.NaT]),
+        ("DECIMAL(18,9)", ["0.00021", None]),
+        ("TIMESTAMPTZ", [datetime(2026, 3, 2, tzinfo=UTC), pd.NaT]),
+        ("TIMESTAMPTZ", ["2026-03-02T01:02:03.5+00:00", None]),
     ]:
         quick = column_texts(sql_type, values)
         assert quick is not None
         assert meant(sql_type, quick) == meant(sql_type, one_by_one(sql_type, values))
+
+
+@pytest.mark.parametrize(
+    ("sql_type", "series"),
+    [
+        ("BIGINT", pd.Series([1, -(2**63)])),
+        ("SMALLINT", pd.Series([2**15 - 1, 0], dtype="Int64")),
+        ("DOUBLE", pd.Series([1.5, float("nan")])),
+        ("BOOLEAN", pd.Series([True, False])),
+        ("BOOLEAN", pd.Series([True, False], dtype="boolean")),
+        ("TIMESTAMPTZ", pd.Series([pd.Timestamp("2026-03-02 01:02:03.000004", tz="UTC"), pd.NaT])),
+        ("TIMESTAMPTZ", pd.Series([pd.Timestamp("2026-03-02", tz="UTC")]).dt.as_unit("s")),
+    ],
+)
+def test_numbers_and_times_are_taken_as_pandas_keeps_them(sql_type: str, series: pd.Series[Any]) -> None:
+    """Columns of numbers and times need no texts, and say the same."""
+    array = column_array(sql_type, series)
+    assert array is not None
+    assert [value for value in array.tolist() if value == value and value is not None] == [
+        value.replace(tzinfo=None).to_pydatetime() if isinstance(value, pd.Timestamp) else value
+        for value in series.dropna().tolist()
+    ]
+    assert pd.isna(array).tolist() == series.isna().tolist()
+
+
+@pytest.mark.parametrize(
+    ("sql_type", "series"),
+    [
+        ("BIGINT", pd.Series([2**63], dtype="uint64")),
+        ("SMALLINT", pd.Series([2**15])),
+        ("BIGINT", pd.Series([1.0, 2.0])),
+        ("BIGINT", pd.Series([True])),
+        ("BIGINT", pd.Series([1, None], dtype="Int64")),
+        ("DOUBLE", pd.Series([float("inf")])),
+        ("DOUBLE", pd.Series([0.1], dtype="float32")),
+        ("DOUBLE", pd.Series([1])),
+        ("BOOLEAN", pd.Series([1])),
+        ("BOOLEAN", pd.Series([True, None], dtype="boolean")),
+        ("TIMESTAMPTZ", pd.Series([pd.Timestamp("2026-03-02 00:00:00.000000001", tz="UTC")])),
+        ("TIMESTAMPTZ", pd.Series([pd.Timestamp("2026-03-02", tz="Europe/Berlin")])),
+        ("TIMESTAMPTZ", pd.Series([pd.Timestamp("2026-03-02")])),
+        ("TIMESTAMP", pd.Series([pd.Timestamp("2026-03-02", tz="UTC")])),
+        ("VARCHAR", pd.Series(np.array(["a"], dtype=object))),
+    ],
+)
+def test_what_a_column_would_not_keep_exactly_is_looked_at(sql_type: str, series: pd.Series[Any]) -> None:
+    """Values out of range, missing or of another kind are left to what looks at each of them."""
+    assert column_array(sql_type, series) is None

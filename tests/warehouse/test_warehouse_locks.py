@@ -19,6 +19,7 @@ from warehouse_processes import (
     hold_turn,
     wait_for_turns,
     write_counts,
+    write_on_a_full_disk,
     writer_days,
 )
 from warehouse_samples import DAYS, recording_row
@@ -30,7 +31,7 @@ from llm_assets.warehouse.query import query, relations
 from llm_assets.warehouse.read import read_partition
 from llm_assets.warehouse.replace import replace_partition
 from llm_assets.warehouse.stores import tables_at
-from llm_assets.warehouse.tables import RECORDINGS
+from llm_assets.warehouse.tables import RECORDINGS, TRANSCRIPTS
 from llm_assets.warehouse.turns import turn
 
 PARTITIONS = 5
@@ -227,6 +228,16 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(WarehouseError, match="cannot be written"):
         write(str(tmp_path / "file" / "x.duckdb"))
+
+
+def test_a_full_disk_costs_one_write(path: str, start: Callable[..., Any]) -> None:
+    """What cannot be published is an error and changes nothing; later the same process writes as before."""
+    write(path)
+    process, pipe = start(write_on_a_full_disk, path)
+    assert pipe.recv() == ["WarehouseError"]
+    process.join()
+    assert len(read_partition(path, TRANSCRIPTS, DAYS[:1])) == 1
+    assert names(path) == [("03020.ogg",)]
 
 
 def test_a_folder_of_somebody_else_can_be_read(path: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import linecache
 import os
+import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ from llm_assets.warehouse.turns import turn
 
 TRACED = tuple(
     f"warehouse/{name}.py"
-    for name in ("catalogue", "local", "parquet", "shown", "snapshots", "turns", "views", "replace")
+    for name in ("catalogue", "local", "parquet", "scratch", "shown", "snapshots", "turns", "views", "replace")
 )
 
 COUNTS = Table(
@@ -157,3 +158,18 @@ def ask_again_and_again(pipe: Connection, path: str) -> None:
         except Exception as error:
             errors.append(repr(error))
     pipe.send((len(answers), errors))
+
+
+def write_on_a_full_disk(pipe: Connection, path: str) -> None:
+    """Write while no file can grow to the size of a catalogue, then as usual; sends what went wrong."""
+    frame = pd.DataFrame([transcript_row(DAYS[0], "03020", "new")])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    problems: list[str] = []
+    for _ in range(2):
+        try:
+            replace_partition(path, TRANSCRIPTS, DAYS[:1], frame)
+        except Exception as error:
+            problems.append(type(error).__name__)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    pipe.send(problems)
