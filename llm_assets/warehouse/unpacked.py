@@ -100,6 +100,6 @@ def _columns(table: Table, rows: Sequence[_Row], shapes: set[tuple[str, ...]]) -
     """The values under each name. Most tables' rows have the same names: then without asking each row."""
     if len(shapes) == 1:
         (names,) = shapes
-        columns = {column.name: [None] * len(rows) for column in table.columns}
+        columns: dict[str, Sequence[Any]] = {column.name: [None] * len(rows) for column in table.columns}
         return columns | {name: [*map(itemgetter(name), rows)] for name in names}
     return {column.name: [row.get(column.name) for row in rows] for column in table.columns}

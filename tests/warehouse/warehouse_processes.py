@@ -27,10 +27,8 @@ from llm_assets.warehouse.replace import replace_partition
 from llm_assets.warehouse.tables import TRANSCRIPTS, Column, Table
 from llm_assets.warehouse.turns import turn
 
-TRACED = tuple(
-    f"warehouse/{name}.py"
-    for name in ("catalogue", "local", "parquet", "scratch", "shown", "snapshots", "turns", "views", "replace")
-)
+_WRITING = ("catalogue", "local", "parquet", "replace", "scratch", "shown", "snapshots", "turns", "views")
+TRACED = tuple(f"warehouse/{name}.py" for name in _WRITING)
 
 COUNTS = Table(
     "counts",
