@@ -18,6 +18,7 @@ class EmulatedModel:
     """What the emulator knows of one model.
 
     `reasoning` models refuse `max_tokens`, and `temperature` unless their effort is `none`.
+    Prompt and output limit share `context_tokens`; where `answers_beside` they are for the prompt alone.
     Token-billed transcription cuts its text at `max_output_tokens` and refuses more than
     `max_audio_seconds`; per-minute models bill the duration. `diarizes`: it tells speakers apart, takes no
     prompt, and wants a chunking strategy for all but short audio.
@@ -29,6 +30,7 @@ class EmulatedModel:
     shutdown_date: str | None = None
     reasoning: bool = False
     context_tokens: int = 128_000
+    answers_beside: bool = False
     formats: tuple[str, ...] = ("json",)
     billed_by: Literal["duration", "tokens"] = "duration"
     max_output_tokens: int | None = None
@@ -58,8 +60,12 @@ _CATALOG = (
     _token_billed("gpt-4o-transcribe"),
     _token_billed("gpt-4o-mini-transcribe"),
     replace(_token_billed("gpt-4o-transcribe-diarize"), formats=("json", "diarized_json"), diarizes=True),
-    EmulatedModel(name="gpt-6.1-sol", kind="chat", reasoning=True, context_tokens=922_000),
-    EmulatedModel(name="gpt-6-luna", kind="chat", reasoning=True, context_tokens=922_000),
+    EmulatedModel(
+        name="gpt-6.1-sol", kind="chat", reasoning=True, context_tokens=922_000, answers_beside=True
+    ),
+    EmulatedModel(
+        name="gpt-6-luna", kind="chat", reasoning=True, context_tokens=922_000, answers_beside=True
+    ),
     EmulatedModel(
         name="gpt-4o", kind="chat", answers_as="gpt-4o-2024-08-06", shutdown_date="2027-01-14"
     ),
@@ -70,11 +76,14 @@ _CATALOG = (
 
 
 def catalog(
-    further_chat_models: Iterable[str] = (), transcription_output_tokens: int | None = None
+    further_chat_models: Iterable[str] = (),
+    transcription_output_tokens: int | None = None,
+    context_tokens: Mapping[str, int] | None = None,
 ) -> Mapping[str, EmulatedModel]:
     """All models by name. Further ones are taken for reasoning models by OpenAI's naming.
 
-    `transcription_output_tokens` stands in for the output limit of token-billed transcription.
+    `transcription_output_tokens` stands in for the output limit of token-billed transcription,
+    `context_tokens` for the context of single models.
     """
     models = {model.name: model for model in _CATALOG}
     for name, model in models.items():
@@ -83,6 +92,10 @@ def catalog(
     for name in further_chat_models:
         reasoning = re.match(r"(gpt-[5-9]|o\d)", name) is not None
         models.setdefault(name, EmulatedModel(name=name, kind="chat", reasoning=reasoning))
+    for name, tokens in (context_tokens or {}).items():
+        if name not in models:
+            raise ValueError(f"context_tokens names {name}, which is not served; add it to `models`")
+        models[name] = replace(models[name], context_tokens=tokens, answers_beside=False)
     return models
 
 

@@ -62,14 +62,28 @@ def parse_chat(body: Body, model: EmulatedModel) -> ChatCall:
     _check_parameters(body, model)
     output_format = _checked_format(body, turns)
     prompt_tokens = tokens_of(_characters(turns, schema)) + _TOKENS_PER_MESSAGE * len(turns)
+    limit = _output_limit(body)
+    _check_length(model, prompt_tokens, limit or 0)
+    return ChatCall(turns, output_format, schema, prompt_tokens, limit)
+
+
+def _check_length(model: EmulatedModel, prompt_tokens: int, output_limit: int) -> None:
+    said = f"This model's maximum context length is {model.context_tokens} tokens. However, "
     if prompt_tokens > model.context_tokens:
         raise bad_request(
-            f"This model's maximum context length is {model.context_tokens} tokens. However, your messages "
-            f"resulted in {prompt_tokens} tokens. Please reduce the length of the messages.",
+            f"{said}your messages resulted in {prompt_tokens} tokens. Please reduce the length of the "
+            "messages.",
             "messages",
             "context_length_exceeded",
         )
-    return ChatCall(turns, output_format, schema, prompt_tokens, _output_limit(body))
+    together = prompt_tokens + output_limit
+    if together > model.context_tokens and not model.answers_beside:
+        raise bad_request(
+            f"{said}you requested {together} tokens ({prompt_tokens} in the messages, {output_limit} in the "
+            "completion). Please reduce the length of the messages or completion.",
+            "messages",
+            "context_length_exceeded",
+        )
 
 
 def _turns(body: Body) -> tuple[Turn, ...]:

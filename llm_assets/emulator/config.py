@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 LatencyKind = Literal["constant", "exponential", "log-normal"]
 FAULT_KINDS = (
@@ -103,6 +103,7 @@ class EmulatorConfig(_Frozen):
       `fixed_completion_tokens`, so that a load test measures the client.
     - `cached_prompt_share`: the share of prompt tokens reported as cached, in steps of 128.
     - `models`: names of further chat models to serve.
+    - `context_tokens`: the context of single models, for prompt and answer together.
     - `fixed_transcript`: what is said in every recording, for load tests: nothing is decoded or recognised.
     - `transcription_output_tokens`: where token-billed transcription cuts its text, instead of at 2,000.
     """
@@ -112,6 +113,7 @@ class EmulatorConfig(_Frozen):
     seed: int = 0
     api_key: str | None = None
     models: tuple[str, ...] = ()
+    context_tokens: Mapping[str, PositiveInt] = Field(default_factory=dict)
     limits: QuotaLimits = QuotaLimits()
     limits_by_pool: Mapping[str, QuotaLimits] = Field(default_factory=dict)
     pools: Mapping[str, str] = Field(default_factory=dict)

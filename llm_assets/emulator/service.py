@@ -38,7 +38,9 @@ class Service:
         self.config = config
         self.audit = Audit()
         self.account = Account(config, clock)
-        self.models: Mapping[str, EmulatedModel] = catalog(config.models, config.transcription_output_tokens)
+        self.models: Mapping[str, EmulatedModel] = catalog(
+            config.models, config.transcription_output_tokens, config.context_tokens
+        )
         self._fault_shares = {name: config.fault_shares(name) for name in self.models}
         self._clock = clock
         self._ordinal = 0

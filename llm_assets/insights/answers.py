@@ -34,10 +34,9 @@ def parse_answer(text: str, form: OutputForm, spoken: SpokenText | None = None) 
 
     Validators of the output model find `spoken`, what was said, as `info.context["transcript"]`.
     """
-    fenced = _FENCE.fullmatch(text)
     try:
         # JSON has no infinity, and what the columns hold has none either.
-        answer = from_json(fenced["inside"] if fenced else text, allow_inf_nan=False)
+        answer = from_json(_inside(text), allow_inf_nan=False)
         own = to_json(form.restored(answer))
     except WrongForm as error:
         raise InvalidAnswer(str(error)) from error
@@ -52,6 +51,16 @@ def parse_answer(text: str, form: OutputForm, spoken: SpokenText | None = None) 
     if problems := unstorable(form.stored, dumped):
         raise InvalidAnswer(_listed(problems))
     return {ROOT: dumped} if form.is_wrapped else dumped
+
+
+def one_line(text: str) -> str:
+    """A valid answer as one line of JSON, without a fence."""
+    return to_json(from_json(_inside(text))).decode()
+
+
+def _inside(text: str) -> str:
+    fenced = _FENCE.fullmatch(text)
+    return fenced["inside"] if fenced else text
 
 
 def _told(error: ValidationError) -> list[str]:

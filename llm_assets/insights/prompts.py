@@ -50,6 +50,13 @@ exactly as they are.
 
 Answers for the parts:
 """
+_SHORTEN = """\
+The transcript of this call was too long to be read at once, so it was read in parts. Below is the answer for
+some of them. Answer for the same parts again, much shorter: keep what matters most for the whole call, and
+copy quotes and segment numbers exactly as they are.
+
+Answer for the parts:
+"""
 
 # Some ten times a usual answer, so that the bound a budget reserves stays near what calls cost.
 DEFAULT_MAX_OUTPUT_TOKENS = 4_000
@@ -129,9 +136,10 @@ class Extractor:
         return Message("system", self.instructions), Message("user", f"{heading}:\n{lines}")
 
     def merge_messages(self, answers: Sequence[str]) -> tuple[Message, ...]:
-        """The conversation that asks for one answer from those for the parts of a call."""
-        lines = "\n".join(_one_line(answer) for answer in answers)
-        return Message("system", self.instructions), Message("user", f"{_MERGE}{lines}")
+        """The conversation that asks for one answer from those for the parts of a call, lines of JSON; from a
+        single one for a shorter one."""
+        asked = _MERGE if len(answers) > 1 else _SHORTEN
+        return Message("system", self.instructions), Message("user", asked + "\n".join(answers))
 
 
 def _entries(name: str, chain: Sequence[Any]) -> tuple[ModelConfig | str, ...]:

@@ -6,6 +6,7 @@ digits alone are compared. Nothing else is forgiven.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from bisect import bisect_right
 from functools import cached_property
@@ -14,6 +15,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ValidationInfo
 
 from llm_assets.records import Segment, Transcript
+
+_NOT_SPOKEN = re.compile(r"[\W_]+")
 
 
 class SpokenText:
@@ -84,4 +87,4 @@ Verbatim = Annotated[str, AfterValidator(_require_spoken)]
 
 
 def _spoken(text: str) -> str:
-    return "".join(letter for letter in unicodedata.normalize("NFKC", text).casefold() if letter.isalnum())
+    return _NOT_SPOKEN.sub("", unicodedata.normalize("NFKC", text).casefold())

@@ -28,7 +28,7 @@ from llm_assets.llm.caller import ask
 from llm_assets.llm.journal import journal_keys
 from llm_assets.llm.requests import ChatRequest, Request
 from llm_assets.llm.services import Call, Found, Link, Services, Tally
-from llm_assets.llm.sizes import most_output_tokens
+from llm_assets.llm.sizes import framing_tokens, most_output_tokens, told_schema
 from llm_assets.llm.tokens import TokenCounter
 from llm_assets.llm.waiting import ModelCooling
 
@@ -159,7 +159,9 @@ class ModelChain:
         assert isinstance(request, ChatRequest)
         allowed = _most_input(request, link)
         text = "\n".join(message.content for message in request.messages)
-        tokens = await self._counter.count(text, link.model.model)
+        tokens = framing_tokens(request) + await self._counter.count(text, link.model.model)
+        if schema := told_schema(request):
+            tokens += await self._counter.count_schema(schema, link.model.model)
         if tokens > allowed:
             raise ContextTooLong(
                 f"about {tokens:,} tokens do not fit {link.model.model}, which takes {allowed:,} "
@@ -171,7 +173,7 @@ def _surely_fits(request: Request, link: Link) -> bool:
     """A token is at least one character of any text we know of."""
     if link.model.context_window is None or not isinstance(request, ChatRequest):
         return True
-    characters = 0
+    characters = framing_tokens(request) + len(told_schema(request))
     for message in request.messages:
         characters += len(message.content)
     return characters <= _most_input(request, link)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from bisect import bisect_left, insort
 from collections import deque
@@ -25,7 +26,7 @@ _REMEMBERED_KINDS = 256
 
 def most_input_tokens(request: ChatRequest) -> int:
     """A bound no tokenizer passes: every token is at least one byte of UTF-8."""
-    size = _FRAME_TOKENS + _TOKENS_PER_MESSAGE * len(request.messages)
+    size = framing_tokens(request)
     for message in request.messages:
         size += len(message.content.encode("utf-8", "replace"))
     if request.output_schema is not None:
@@ -37,7 +38,23 @@ def _schema_size(schema: OutputSchema) -> int:
     return len(repr(schema.schema).encode()) + len((schema.description or "").encode())
 
 
+def _schema_text(schema: OutputSchema) -> str:
+    told = json.dumps(schema.schema, ensure_ascii=False, separators=(",", ":"))
+    return f"{schema.name}{schema.description or ''}{told}"
+
+
 _SCHEMA_SIZES = Remembered(_schema_size)
+_SCHEMA_TEXTS = Remembered(_schema_text)
+
+
+def framing_tokens(request: ChatRequest) -> int:
+    """What a provider adds to the texts of a request, rather more than less."""
+    return _FRAME_TOKENS + _TOKENS_PER_MESSAGE * len(request.messages)
+
+
+def told_schema(request: ChatRequest) -> str:
+    """The schema as a model reads it with every request; empty without one."""
+    return _SCHEMA_TEXTS.of(request.output_schema) if request.output_schema is not None else ""
 
 
 def most_output_tokens(request: ChatRequest, model: ModelConfig) -> int:

@@ -43,6 +43,9 @@ _DENSE = (string.digits + string.punctuation).encode()
 _CHARACTERS_PER_TOKEN = 3.6
 _DENSE_CHARACTERS_PER_TOKEN = 1.5
 _TOKENS_PER_EXTRA_BYTE = 0.5
+# Schemas are more regular than other JSON: they come out 1.5 to 1.7 times too high.
+_SCHEMA_OVERESTIMATED = 1.4
+_MOST_REMEMBERED = 64
 
 
 def estimate_tokens(text: str) -> int:
@@ -68,6 +71,7 @@ class TokenCounter:
     def __init__(self) -> None:
         self._encodings: dict[str, tiktoken.Encoding | None] = {}
         self._loading = asyncio.Lock()
+        self._counted: dict[tuple[str, str], int] = {}
 
     def estimate(self, text: str) -> int:
         """A cheap estimate that leans upwards; see `estimate_tokens`."""
@@ -84,6 +88,18 @@ class TokenCounter:
         if len(text) <= _LONGEST_ON_THE_LOOP_CHARACTERS:
             return _count(encoding, text)
         return await asyncio.to_thread(_count, encoding, text)
+
+    async def count_schema(self, schema: str, model: str) -> int:
+        """The tokens of a schema as JSON. It comes with every request, so it is counted once."""
+        known = self._counted.get((schema, model))
+        if known is None:
+            is_estimated = await self._encoding(model) is None
+            known = await self.count(schema, model)
+            known = math.ceil(known / _SCHEMA_OVERESTIMATED) if is_estimated else known
+            if len(self._counted) >= _MOST_REMEMBERED:
+                self._counted.clear()
+            self._counted[schema, model] = known
+        return known
 
     async def _encoding(self, model: str) -> tiktoken.Encoding | None:
         if model.startswith(_NOT_OPENAI):

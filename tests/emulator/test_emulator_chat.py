@@ -158,6 +158,24 @@ async def test_a_prompt_beyond_the_context_is_refused(emulated: Any) -> None:
     assert "maximum context length is 128000 tokens" in reply.error["message"]
 
 
+@pytest.mark.parametrize(("limit", "status"), [(400, 200), (900, 400)])
+async def test_a_prompt_and_its_answer_share_the_context(emulated: Any, limit: int, status: int) -> None:
+    """A prompt that fits alone is refused together with an output limit that leaves it no room."""
+    async with emulated(models=("small",), context_tokens={"small": 1000}) as client:
+        reply = await client.chat("word " * 400, model="small", max_tokens=limit)
+    assert reply.status == status
+    if status == 400:
+        assert reply.error["code"] == "context_length_exceeded"
+        assert "in the completion" in reply.error["message"]
+
+
+async def test_the_context_of_a_model_that_is_not_served_is_a_mistake(emulated: Any) -> None:
+    """A name that is written wrong would limit nothing."""
+    with pytest.raises(ValueError, match="tiny, which is not served"):
+        async with emulated(context_tokens={"tiny": 1000}):
+            pass
+
+
 async def test_an_unknown_model_is_not_found(emulated: Any) -> None:
     """404 `model_not_found`; a configured name and a dated snapshot of a known one are served."""
     async with emulated(models=("gpt-5-mini",)) as client:

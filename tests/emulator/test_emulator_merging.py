@@ -54,6 +54,21 @@ def test_parts_are_merged_field_by_field() -> None:
         }
 
 
+def test_many_parts_do_not_make_an_endless_answer() -> None:
+    """Lists keep what comes up most often, texts a few; asked for something much shorter, hardly any."""
+    parts = [PARTS[0] | {"summary": f"It is {n}.", "topics": [f"t{n}", "often"]} for n in range(40)]
+    lines = "\n".join(map(json.dumps, parts))
+    for words, topics, texts in (("Answers for the parts", 12, 4), ("Answer again, much shorter", 2, 1)):
+        answer = json.loads(json_answer([("user", f"{words}:\n{lines}")], SCHEMA))
+        assert len(answer["topics"]) == topics
+        assert "often" in answer["topics"]
+        assert answer["summary"].count("It is") == texts
+    alone = json.loads(
+        json_answer([("user", f"Answer again, much shorter:\n{json.dumps(parts[7])}")], SCHEMA)
+    )
+    assert (alone["summary"], alone["topics"]) == ("It is 7.", ["t7", "often"])
+
+
 def test_a_schema_that_is_only_told_is_answered_in_a_fence() -> None:
     """As models do that nobody holds to anything; without a schema the answer is a sentence."""
     told = ("system", f"Answer with JSON that satisfies:\n{json.dumps(SCHEMA)}")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -11,12 +14,13 @@ from hypothesis import strategies as st
 from prepared_model import PreparedModel, Reply, answered, as_json, failed, lines_of
 from pydantic import BaseModel
 
-from llm_assets.errors import ContextTooLong, RequestTooLarge
+from llm_assets.errors import BudgetExceeded, ContextTooLong, Overloaded, RequestTooLarge
 from llm_assets.insights.extract import extract
 from llm_assets.insights.parts import SHORTEST_CHARACTERS, halves
 from llm_assets.insights.prompts import Extractor
+from llm_assets.insights.reading import PARTS_AT_A_TIME
 from llm_assets.insights.spoken import Verbatim
-from llm_assets.llm.requests import ChatRequest
+from llm_assets.llm.requests import ChatRequest, Outcome, OutcomeStatus
 from llm_assets.records import RowStatus, Segment, Transcript
 
 
@@ -72,7 +76,7 @@ async def test_a_long_call_is_read_in_parts_and_merged() -> None:
     assert insight.output["quotes"] == ["word0", "word4", "word8", "word12"]
     assert len(outcomes) == 5
     assert insight.input_tokens == 500
-    assert [request.subject for request in model.asked if request.key != "abc/words"] == [None] * 6
+    assert [request.subject for request in model.asked if request.key != "abc/words"] == [None] * 5
 
 
 async def test_answers_that_are_too_long_together_are_merged_in_steps() -> None:
@@ -81,6 +85,112 @@ async def test_answers_that_are_too_long_together_are_merged_in_steps() -> None:
     assert insight.output is not None
     assert insight.output["numbers"] == list(range(16))
     assert len(outcomes) == 4 + 3
+
+
+class Crowd:
+    """Lets calls wait for each other: none is answered before `together` are under way, the last first."""
+
+    def __init__(self, model: PreparedModel, together: int) -> None:
+        self.most = 0
+        self._model = model
+        self._together = together
+        self._waiting = list[asyncio.Future[None]]()
+
+    async def call(self, request: ChatRequest) -> Outcome:
+        if "part" not in request.key or "part 1 " in request.key:
+            return await self._model.call(request)
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        self.most = max(self.most, len(self._waiting))
+        if len(self._waiting) >= self._together:
+            self._answer_all()
+        await turn
+        return await self._model.call(request)
+
+    def _answer_all(self) -> None:
+        while self._waiting:
+            self._waiting.pop().set_result(None)
+
+
+async def test_parts_are_asked_side_by_side_and_merged_in_order() -> None:
+    """All but the first are under way at once; whichever is answered first, the call's order counts."""
+    crowd = Crowd(reader(3_000), together=3)
+    async with asyncio.timeout(10):
+        insight, outcomes = await extract(long_call(16), EXTRACTOR, crowd.call)
+    assert crowd.most == 3
+    assert insight.output is not None
+    assert insight.output["numbers"] == list(range(16))
+    parts = [outcome.key for outcome in outcomes]
+    assert parts == [f"abc/words part {number} of 4" for number in (1, 2, 3, 4)] + ["abc/words"]
+
+
+async def test_only_so_many_parts_wait_at_a_time() -> None:
+    """A very long call does not put hundreds of questions before everybody else's."""
+    model, under_way, most = reader(2_000), 0, 0
+
+    async def call(request: ChatRequest) -> Outcome:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        under_way -= 1
+        return await model.call(request)
+
+    insight, _ = await extract(long_call(4 * PARTS_AT_A_TIME), EXTRACTOR, call)
+    assert (insight.status, most) == (RowStatus.OK, PARTS_AT_A_TIME)
+
+
+async def test_a_part_denser_than_the_first_is_cut_further() -> None:
+    """The first part tells how small parts have to be, and any other one may have to be smaller."""
+    whole = long_call(16)
+    dense = [
+        replace(each, text=f"{each.text} " + "y" * 700 * (each.segment_index > 11)) for each in whole.segments
+    ]
+    insight, outcomes = await extract(replace(whole, segments=tuple(dense)), EXTRACTOR, reader(3_000).call)
+    assert insight.output is not None
+    assert insight.output["numbers"] == list(range(16))
+    assert len(outcomes) > 5
+
+
+async def test_what_stops_the_run_stops_the_parts() -> None:
+    """The error itself comes out, not a group of them, and nothing is left running."""
+    model = reader(3_000)
+
+    async def call(request: ChatRequest) -> Outcome:
+        if "part 3 " in request.key:
+            raise BudgetExceeded("spent")
+        if "part 1 " not in request.key and "part" in request.key:
+            await asyncio.Event().wait()
+        return await model.call(request)
+
+    with pytest.raises(BudgetExceeded):
+        await extract(long_call(16), EXTRACTOR, call)
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_two_answers_that_are_too_long_together_are_asked_for_in_few_words() -> None:
+    """Each alone, then both; where even these do not fit, the row fails and says so."""
+    sizes = {"part 1 of 2": 3_000, "part 2 of 2": 3_000, "merge 1": 900, "merge 2": 900, "": 900}
+
+    def reply(request: ChatRequest) -> Reply:
+        name = request.key.removeprefix("abc/words").strip()
+        shown = request.messages[1].content
+        if name == "" and len(shown) > 4_000:
+            return failed(ContextTooLong("too long"))
+        words = re.findall(r"word\d+", shown)
+        return answered(as_json(numbers=[len(words)] * (sizes[name] // 2), quotes=words[:1]))
+
+    model = PreparedModel(by=reply)
+    insight, outcomes = await extract(long_call(16), EXTRACTOR, model.call)
+    assert insight.status is RowStatus.OK
+    asked = [outcome.key.removeprefix("abc/words").strip() for outcome in outcomes]
+    assert asked == ["part 1 of 2", "part 2 of 2", "merge 1", "merge 2", ""]
+    assert "much shorter" in model.asked[-2].messages[1].content
+    sizes |= {"merge 1": 3_000, "merge 2": 3_000}
+    insight, _ = await extract(long_call(16), EXTRACTOR, model.call)
+    assert insight.status is RowStatus.FAILED
+    assert str(insight.error).startswith("merging the answers for 2 parts: too long")
 
 
 async def test_a_short_call_is_one_call() -> None:
@@ -95,7 +205,29 @@ async def test_a_part_without_an_output_ends_it() -> None:
     insight, outcomes = await extract(long_call(16), EXTRACTOR, model.call)
     assert insight.status is RowStatus.REFUSED
     assert str(insight.error).startswith("the part of 4 s to 8 s: the model refused")
-    assert len(outcomes) == 2
+    assert len(outcomes) <= 4
+    assert outcomes[-1].status is OutcomeStatus.REFUSED
+    assert all(outcome.answer is not None for outcome in outcomes)
+
+
+async def test_parts_behind_one_without_an_output_are_not_paid_for() -> None:
+    """What is under way is waited for and counted; the rest is not asked."""
+    insight, outcomes = await extract(long_call(256), EXTRACTOR, reader(3_000, fails="word5 ").call)
+    assert insight.status is RowStatus.REFUSED
+    assert 2 <= len(outcomes) <= 2 * PARTS_AT_A_TIME < 64
+    assert insight.cost_usd == Decimal("0.001") * len(outcomes)
+
+
+async def test_an_outage_in_one_part_is_for_a_later_run() -> None:
+    """The row fails for what keeps the model from answering, so the run fails and goes on another time."""
+    model = reader(3_000)
+
+    async def call(request: ChatRequest) -> Outcome:
+        return failed(Overloaded("down")) if "part 3 " in request.key else await model.call(request)
+
+    insight, outcomes = await extract(long_call(16), EXTRACTOR, call)
+    assert (insight.status, insight.error) == (RowStatus.FAILED, "the part of 8 s to 12 s: down")
+    assert any(isinstance(outcome.error, Overloaded) for outcome in outcomes)
 
 
 async def test_what_cannot_be_cut_any_further_fails() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from llm_assets.llm.client import LLMClient
 from llm_assets.llm.models import ClientConfig
 from llm_assets.records import RowStatus, Segment, Transcript
 
-EXTRACTOR = call_insights_extractor()
+EXTRACTOR = replace(call_insights_extractor(), max_output_tokens=1_500)
 CHAIN = ["gpt-6.1-sol", "gpt-6-luna"]
 
 
@@ -32,7 +33,7 @@ def call(lines: int) -> Transcript:
     [
         ({"invalid_output": 1.0}, 3, None, "invalid_output", 4),
         ({"refusal": 1.0}, 3, None, "refused", 2),
-        ({}, 180, 4_000, None, 3),
+        ({}, 180, 5_000, None, 3),
     ],
     ids=["invalid", "refused", "parts"],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from llm_assets.errors import (
 )
 from llm_assets.llm.client import LLMClient
 from llm_assets.llm.models import ClientConfig, ModelConfig
-from llm_assets.llm.requests import ChatRequest, Message
+from llm_assets.llm.requests import ChatRequest, Message, OutputSchema
 from llm_assets.llm.sizes import worst_case
 
 FAST = {"max_attempts": 3, "first_wait_seconds": 0.001, "max_wait_seconds": 0.002, "cool_down_seconds": 0.01}
@@ -169,6 +170,18 @@ async def test_a_long_request_goes_to_a_model_it_fits() -> None:
             outcome = await client.call(ask("word " * 500))
     assert [request["model"] for request in server.requests] == ["gpt-6-luna"]
     assert outcome.fallback_reason == "context_too_long"
+
+
+async def test_a_schema_takes_its_place_in_the_context() -> None:
+    """A model reads the schema with every request: a text that fits alone may not fit beside it."""
+    named = {f"field_{number}": {"type": "string"} for number in range(300)}
+    wide = OutputSchema("Wide", {"type": "object", "properties": named})
+    small = ModelConfig(model="gpt-4o-mini", context_window=2_000)
+    async with scripted_server() as server:
+        async with LLMClient(config(server.base_url, small, "gpt-6-luna")) as client:
+            for schema in (None, wide):
+                await client.call(replace(ask("word " * 300), output_schema=schema, max_output_tokens=100))
+    assert [request["model"] for request in server.requests] == ["gpt-4o-mini", "gpt-6-luna"]
 
 
 @pytest.mark.parametrize(

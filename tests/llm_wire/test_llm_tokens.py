@@ -120,3 +120,20 @@ async def test_without_a_vocabulary_it_is_estimated_and_said_once(
         caplog.records[0].message
     ]
     assert broken.exists() is (state == "broken")
+
+
+async def test_a_schema_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes with every request; where it is estimated, closer than other JSON and still upwards."""
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", "")
+    counter, counted = TokenCounter(), list[str]()
+    count = counter.count
+
+    async def noted(text: str, model: str) -> int:
+        counted.append(text)
+        return await count(text, model)
+
+    monkeypatch.setattr(counter, "count", noted)
+    schema = '{"type":"object","properties":{"refund":{"type":"boolean"}}}'
+    sizes = {await counter.count_schema(schema, "gpt-6-luna") for _ in range(5)}
+    assert counted == [schema]
+    assert 14 <= sizes.pop() < estimate_tokens(schema)

@@ -38,8 +38,9 @@ def json_answer(turns: Sequence[Turn], schema: Schema | None) -> str:
     told it there. Raises Unsatisfiable when no value was found for it.
     """
     schema = schema or _schema_in(turns) or _WITHOUT_SCHEMA
-    parts = part_answers(content for role, content in turns if role == "user")
-    known = merged(parts) if parts else suggestions(_reading(turns))
+    asked = [content for role, content in turns if role == "user"]
+    parts = part_answers(asked)
+    known = merged(parts, asked) if parts else suggestions(_reading(turns))
     value = fill(schema, known, ALIASES, SYNONYMS)
     return json.dumps(value, ensure_ascii=False)
 
