@@ -4,7 +4,7 @@ All processes of a run, and all runs of a day, count in the same ledger, so no m
 retries and fallbacks passes a cap. Money is counted in whole billionths of a dollar, rounded up.
 
 A reservation stands for a call on the wire. So what a process held when it died counts as spent: the
-provider may have billed it. A client reserves a little ahead (`_Spare`), so that most calls need not ask
+provider may have billed it. A client reserves a little ahead (`Spare`), so that most calls need not ask
 the ledger, and gives back what it does not use. Who has no cap holds nothing, and still books what was spent
 into the day's account, for others who have a cap per day.
 """
@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
@@ -22,9 +21,10 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from llm_assets.errors import BudgetExceeded, RequestTooDear, StateUnavailable
-from llm_assets.llm.ledger import NOTHING, Answer, Cap, Reservation, Settled, Spending, added_up, book
+from llm_assets.llm.ledger import NOTHING, Answer, Cap, Reservation, Settled, Settlements, Spending, book
 from llm_assets.llm.models import BudgetConfig
 from llm_assets.llm.quota.base import QuotaStore
+from llm_assets.llm.spare import Spare
 
 _KEY = "budget"
 _FLUSH_SECONDS = 0.05
@@ -37,51 +37,6 @@ _SILENT_WAIT_SECONDS = 5.0
 
 
 Result = TypeVar("Result")
-
-
-@dataclass(slots=True)
-class _Spare:
-    """What this client holds in the ledger beyond its calls on the wire. It follows the latest demand."""
-
-    accounts: tuple[str, ...] = ()
-    nano_usd: int = 0
-    tokens: int = 0
-    used_nano_usd: int = 0
-    used_tokens: int = 0
-    used_before: Spending = NOTHING
-
-    def take(self, worst: Spending, accounts: tuple[str, ...]) -> bool:
-        if accounts != self.accounts or worst.nano_usd > self.nano_usd or worst.tokens > self.tokens:
-            return False
-        self.nano_usd -= worst.nano_usd
-        self.tokens -= worst.tokens
-        self.used_nano_usd += worst.nano_usd
-        self.used_tokens += worst.tokens
-        return True
-
-    def wanted(self, worst: Spending) -> Spending:
-        """Twice as much as was used lately: few questions while there is much to do, little held idle."""
-        before = self.used_before
-        lately = Spending(max(self.used_nano_usd, before.nano_usd), max(self.used_tokens, before.tokens))
-        self.used_nano_usd += worst.nano_usd
-        self.used_tokens += worst.tokens
-        return lately + lately
-
-    def fill(self, amount: Spending, accounts: tuple[str, ...]) -> None:
-        self.accounts, self.nano_usd, self.tokens = accounts, amount.nano_usd, amount.tokens
-
-    def give_back(self) -> list[Settled]:
-        """Everything."""
-        accounts, amount = self.accounts, Spending(self.nano_usd, self.tokens)
-        self.fill(NOTHING, ())
-        return [Settled(accounts, amount, NOTHING)] if accounts else []
-
-    def give_back_unused(self) -> list[Settled]:
-        """Everything, when nobody needed it since the last time."""
-        idle = not self.used_nano_usd and not self.used_tokens
-        self.used_before = Spending(self.used_nano_usd, self.used_tokens)
-        self.used_nano_usd = self.used_tokens = 0
-        return self.give_back() if idle else []
 
 
 class Budget:
@@ -113,8 +68,8 @@ class Budget:
         self._day_account = ""
         self._day_ends_at = 0.0
         self._spent = dict[str, Spending]()
-        self._spare = _Spare()
-        self._settled: list[Settled] = []
+        self._spare = Spare()
+        self._settled = Settlements()
         self._unconfirmed: list[Settled] = []
         self._batch = 0
         self._held = 0
@@ -151,24 +106,35 @@ class Budget:
 
         Raises BudgetExceeded when what is already spent leaves too little.
         """
-        reservation = self._from_spare(worst)
-        if reservation is not None:
-            return reservation
         async with self._asking:
-            return self._from_spare(worst) or await self._ask(worst, reserve=True)
+            return self.reserve_now(worst) or await self._ask(worst, reserve=True)
+
+    def reserve_now(self, worst: Spending) -> Reservation | None:
+        """Hold `worst` of what this client has reserved ahead; None when the ledger has to be asked."""
+        now = self._now()
+        if now >= self._day_ends_at:
+            self._current_caps()
+        # Without a sign of life for so long the ledger may have given up on us, and the spare with us.
+        if now - self._booked_at > self._lease_seconds / 2 or not self._spare.take(worst, self._accounts):
+            return None
+        self._held += 1
+        if self._spare.runs_out():
+            self._in_background(self._flush_quietly())
+        return Reservation(worst, self._accounts)
 
     def settle(self, reservation: Reservation, spent: Spending) -> None:
         """Replace what was held by what it cost; zero releases it. Never waits."""
         self._held -= 1
-        self._settled.append(Settled(reservation.accounts, reservation.amount, spent))
+        self._settled.add(reservation.accounts, reservation.amount, spent)
         self._freed.set()
-        self._flush_soon()
+        if self._timer is None:
+            self._flush_soon()
 
     def record(self, spent: Spending) -> None:
         """Book what was spent without a reservation, where no cap holds. Never waits."""
         if spent != NOTHING:
             self._current_caps()
-            self._settled.append(Settled((self._day_account,), NOTHING, spent))
+            self._settled.add((self._day_account,), NOTHING, spent)
             self._flush_soon(_RECORD_SECONDS)
 
     async def wait_for_returns(self) -> None:
@@ -181,11 +147,11 @@ class Budget:
             return
 
     async def flush(self) -> None:
-        """Write what was settled to the ledger, give back what is spare and idle, and show to be alive."""
+        """Write what was settled to the ledger, hold as much ahead as is used, and show to be alive."""
         self._stop_timer()
-        self._settled.extend(self._spare.give_back_unused())
+        self._return(self._spare.give_back_unused())
         if self._settled or self._unconfirmed or self._held or self._spare.accounts:
-            await asyncio.shield(self._in_background(self._transact((), (), None, NOTHING)))
+            await asyncio.shield(self._in_background(self._book()))
         if self._settled or self._spare.accounts:
             self._flush_soon()
 
@@ -206,7 +172,7 @@ class Budget:
         self._stop_timer()
         if self._under_way:
             await asyncio.wait(set(self._under_way))
-        self._settled.extend(self._spare.give_back())
+        self._return(self._spare.give_back())
         while self._settled or self._unconfirmed:
             await self.flush()
         self._stop_timer()
@@ -226,22 +192,31 @@ class Budget:
                 f"that died held counts as spent after {self._lease_seconds:.0f} s"
             )
 
-    def _from_spare(self, worst: Spending) -> Reservation | None:
-        self._current_caps()
-        # Without a sign of life for so long the ledger may have given up on us, and the spare with us.
-        if self._now() - self._booked_at > self._lease_seconds / 2:
-            return None
-        if not self._spare.take(worst, self._accounts):
-            return None
-        self._held += 1
-        return Reservation(worst, self._accounts)
+    async def _book(self) -> None:
+        """Book what was settled, and with it ask for what is missing ahead."""
+        caps, accounts, missing = self._current_caps(), self._spare.accounts, self._spare.missing()
+        if accounts != self._accounts or missing == NOTHING:
+            await self._transact((), (), None, NOTHING)
+            return
+        answer = await self._transact(accounts, caps, NOTHING, missing)
+        self._warn_once(answer)
+        self._hold_ahead(answer.spare, accounts)
+
+    def _hold_ahead(self, amount: Spending, accounts: tuple[str, ...]) -> None:
+        if self._spare.accounts not in ((), accounts):  # a new day has begun
+            self._return(self._spare.give_back())
+        self._spare.add(amount, accounts)
+
+    def _return(self, unused: list[Settled]) -> None:
+        for item in unused:
+            self._settled.add(*item)
 
     async def _ask(self, worst: Spending, *, reserve: bool) -> Reservation | None:
         caps = self._current_caps()
         accounts = self._accounts if reserve else ()
         wanted = NOTHING
         if reserve:
-            self._settled.extend(self._spare.give_back())
+            self._return(self._spare.give_back())
             wanted = self._spare.wanted(worst)
         booking = self._in_background(self._transact(accounts, caps, worst, wanted))
         try:
@@ -254,7 +229,7 @@ class Budget:
             raise BudgetExceeded(_exceeded_message(answer, worst))
         if answer.verdict == "wait" or not reserve:
             return None
-        self._spare.fill(answer.spare, accounts)
+        self._hold_ahead(answer.spare, accounts)
         self._held += 1
         self._flush_soon()
         return Reservation(worst, accounts)
@@ -264,7 +239,7 @@ class Budget:
         if booking.cancelled() or booking.exception() is not None:
             return
         if (answer := booking.result()).verdict == "reserved" and accounts:
-            self._settled.append(Settled(accounts, worst + answer.spare, NOTHING))
+            self._settled.add(accounts, worst + answer.spare, NOTHING)
             self._flush_soon()
 
     async def _transact(
@@ -272,13 +247,13 @@ class Budget:
     ) -> Answer:
         if not self._unconfirmed:
             self._batch += 1
-            self._unconfirmed, self._settled = self._settled, []
+            self._unconfirmed = self._settled.take()
         operation = partial(
             book,
             batch=self._batch,
             owner=self._owner,
             lease_seconds=self._lease_seconds,
-            settled=added_up(self._unconfirmed),
+            settled=self._unconfirmed,
             accounts=accounts,
             caps=caps,
             worst=worst,

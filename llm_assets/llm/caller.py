@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from decimal import Decimal
 
 from llm_assets.errors import CallFailed, ConnectionFailed, PriceUnknown, RateLimited
 from llm_assets.llm.exchange import start_exchange
@@ -136,13 +135,13 @@ def _worst(services: Services, call: Call) -> Spending | None:
     if not services.budget.has_caps:
         return None
     model = call.link.model
-    price, tokens = worst_case(call.request, model)
-    if price is None and services.budget.needs_prices and not services.config.budget.allow_unknown_prices:
+    nano_usd, tokens = worst_case(call.request, model)
+    if nano_usd is None and services.budget.needs_prices and not services.config.budget.allow_unknown_prices:
         raise PriceUnknown(
             f"the price of {model.model} is unknown, so no budget can be kept; give the chain entry a "
             "price, or set allow_unknown_prices"
         )
-    return Spending.of(price or Decimal(0), tokens)
+    return Spending(nano_usd or 0, tokens)
 
 
 async def _get_leave(services: Services, call: Call) -> Grant:
@@ -181,10 +180,11 @@ def _leave_unsent(services: Services, call: Call, grant: Grant) -> None:
 
 
 def _charged_tokens(services: Services, call: Call) -> int:
-    request, model = call.request, call.link.model
+    request, model, provider = call.request, call.link.model, call.link.provider
     if not isinstance(request, ChatRequest):
         return 0
-    return call.link.provider.charged_tokens(request, model, services.sizes.expected(request, model))
+    expected = services.sizes.expected(request, model) if provider.counts_output else 0
+    return provider.charged_tokens(request, model, expected)
 
 
 def _waited(services: Services, tally: Tally, cause: str, seconds: float) -> None:

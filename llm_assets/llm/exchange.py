@@ -154,7 +154,7 @@ def _parse(call: Call, response: HttpResponse) -> tuple[Answer | None, CallFaile
 
 def _entry(services: Services, call: Call, answer: Answer) -> Entry:
     model, request = call.link.model, call.request
-    if isinstance(request, ChatRequest):
+    if isinstance(request, ChatRequest) and call.link.provider.counts_output:
         services.sizes.add(request, model, answer.usage.output_tokens)
     return Entry(
         provider=call.link.provider.name,
@@ -217,5 +217,5 @@ def _most(call: Call, reservation: Reservation | None) -> Spending:
     """The most a call that was sent can have cost, as far as its price is known."""
     if reservation is not None:
         return reservation.amount
-    price, tokens = worst_case(call.request, call.link.model)
-    return Spending.of(price or Decimal(0), tokens)
+    nano_usd, tokens = worst_case(call.request, call.link.model)
+    return Spending(nano_usd or 0, tokens)

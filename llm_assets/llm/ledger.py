@@ -7,7 +7,7 @@ spent, for its calls may have been answered and billed. A client that only seeme
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_UP, Decimal
 from typing import Any, Literal, NamedTuple
@@ -80,6 +80,33 @@ class Settled(NamedTuple):
     spent: Spending
 
 
+class Settlements:
+    """What was settled and is not in the ledger yet: as many items as there are sets of accounts."""
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, ...], list[int]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._sums)
+
+    def add(self, accounts: tuple[str, ...], released: Spending, spent: Spending) -> None:
+        sums = self._sums.get(accounts)
+        if sums is None:
+            sums = self._sums[accounts] = [0, 0, 0, 0]
+        sums[0] += released.nano_usd
+        sums[1] += released.tokens
+        sums[2] += spent.nano_usd
+        sums[3] += spent.tokens
+
+    def take(self) -> list[Settled]:
+        """Everything; nothing is left."""
+        sums, self._sums = self._sums, {}
+        return [
+            Settled(accounts, Spending(usd, tokens), Spending(spent_usd, spent_tokens))
+            for accounts, (usd, tokens, spent_usd, spent_tokens) in sums.items()
+        ]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What the ledger said, with the cap that decides and how full it is now.
@@ -129,24 +156,10 @@ def book(
     answer = _judge(ledger, caps, worst, now)
     if answer.verdict == "reserved" and accounts:
         answer = _with_spare(answer, ledger, caps, worst, spare)
-        for name in accounts:
-            _hold(_account(ledger, name, now), owner, worst + answer.spare, now + lease_seconds)
+        amount = worst + answer.spare
+        for name in accounts if amount != NOTHING else ():
+            _hold(_account(ledger, name, now), owner, amount, now + lease_seconds)
     return answer
-
-
-def added_up(settled: Iterable[Settled]) -> list[Settled]:
-    """The same in as few items as there are sets of accounts."""
-    sums: dict[tuple[str, ...], list[int]] = {}
-    for accounts, released, spent in settled:
-        known = sums.setdefault(accounts, [0, 0, 0, 0])
-        known[0] += released.nano_usd
-        known[1] += released.tokens
-        known[2] += spent.nano_usd
-        known[3] += spent.tokens
-    return [
-        Settled(accounts, Spending(usd, tokens), Spending(spent_usd, spent_tokens))
-        for accounts, (usd, tokens, spent_usd, spent_tokens) in sums.items()
-    ]
 
 
 def spent_in(state: State, account: str) -> Spending:

@@ -1,9 +1,5 @@
 """What a usage costs in US dollars, exactly; None where a price is unknown, never zero.
 
-The price list is genai-prices as installed: it is never updated over the network. A price in the model's
-own configuration goes before the list and is taken as it is, whatever the service tier. The list is slow
-to ask (a third of a millisecond), so each model's unit prices are read from it once an hour.
-
 The trap: the list prices per-minute models by audio time, so asking it with tokens alone gives 0.00. Here a
 price that no figure of the usage applies to is unknown.
 """
@@ -11,54 +7,19 @@ price that no figure of the usage applies to is unknown.
 from __future__ import annotations
 
 import math
-import time
-from dataclasses import dataclass
-from decimal import Decimal
-from functools import lru_cache
+from decimal import ROUND_UP, Decimal
+from typing import NamedTuple
 
-import genai_prices
-from genai_prices.types import ModelPrice, PriceCalculation, TieredPrices
-
-from llm_assets.llm.models import ModelConfig, Price
+from llm_assets.llm.models import ModelConfig
+from llm_assets.llm.price_list import UnitPrices, price_hour, unit_prices
 from llm_assets.llm.remembered import Remembered
 from llm_assets.usage import Usage
 
 _MILLION = Decimal(1_000_000)
-_SECONDS_PER_MINUTE = 60
+_BILLION = Decimal(1_000_000_000)
 _SECONDS_PER_HOUR = 3600
 # OpenAI hears ten tokens a second; a fifth more, so that a bound stays one.
 AUDIO_TOKENS_PER_SECOND = 12
-# Tiers at the listed price. Capacity bought ahead (`scale`) costs no more than that per call.
-_STANDARD_TIERS = frozenset({"", "auto", "default", "standard", "standard_only", "on_demand", "scale"})
-# Tiers that nobody sells above the listed price, so the listed price bounds them where they are not listed.
-_CHEAPER_TIERS = frozenset({"flex", "batch"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Rate:
-    """US dollars per million tokens; past a threshold of input tokens the whole request costs more."""
-
-    base: Decimal
-    steps: tuple[tuple[int, Decimal], ...] = ()
-
-    def at(self, input_tokens: int) -> Decimal:
-        rate = self.base
-        for threshold, higher in self.steps:
-            if input_tokens > threshold:
-                rate = higher
-        return rate
-
-
-@dataclass(frozen=True, slots=True)
-class _UnitPrices:
-    """What a model charges for. None: not charged by this, or not known."""
-
-    input: _Rate | None = None
-    cached: _Rate | None = None
-    cache_write: _Rate | None = None
-    audio_input: _Rate | None = None
-    output: _Rate | None = None
-    usd_per_audio_hour: Decimal | None = None
 
 
 def price_of(
@@ -74,7 +35,7 @@ def price_of(
     `service_tier` is the one the answer names: flex and batch cost what the list says for them, at most the
     standard price; any other tier the list does not know for the model has no known price.
     """
-    prices = _prices(model, answered_model or model.model, service_tier)
+    prices = unit_prices(model, answered_model or model.model, service_tier)
     return None if prices is None else _cost(prices, usage)
 
 
@@ -95,6 +56,19 @@ def worst_price(
     return worst
 
 
+def worst_nano_usd(
+    model: ModelConfig, *, input_tokens: int, output_tokens: int, audio_seconds: float = 0.0
+) -> int | None:
+    """The same in whole billionths of a dollar, rounded up."""
+    flat = None if audio_seconds else _flat_bound(model)
+    if flat is not None and input_tokens <= flat.most_input_tokens:
+        return -(-(input_tokens * flat.input_pico_usd + output_tokens * flat.output_pico_usd) // 1000)
+    usd = worst_price(
+        model, input_tokens=input_tokens, output_tokens=output_tokens, audio_seconds=audio_seconds
+    )
+    return None if usd is None else int((usd * _BILLION).to_integral_value(ROUND_UP))
+
+
 def known_price(model: ModelConfig) -> bool:
     """Whether a budget can be enforced on the model."""
     return worst_price(model, input_tokens=1, output_tokens=1, audio_seconds=1) is not None
@@ -102,11 +76,11 @@ def known_price(model: ModelConfig) -> bool:
 
 def is_billed_by_time(model: ModelConfig) -> bool | None:
     """Whether a transcription costs by the minute rather than by tokens; None when the price is unknown."""
-    prices = _prices(model, model.model, None)
+    prices = unit_prices(model, model.model, None)
     return None if prices is None else prices.usd_per_audio_hour is not None
 
 
-def _cost(prices: _UnitPrices, usage: Usage) -> Decimal | None:
+def _cost(prices: UnitPrices, usage: Usage) -> Decimal | None:
     if prices.usd_per_audio_hour is not None:
         return _audio_cost(prices.usd_per_audio_hour, usage.audio_seconds)
     if prices.input is None or prices.output is None:
@@ -131,7 +105,7 @@ def _audio_cost(usd_per_hour: Decimal, audio_seconds: float) -> Decimal | None:
 
 
 def _bound(
-    prices: _UnitPrices | None, input_tokens: int, output_tokens: int, audio_seconds: float
+    prices: UnitPrices | None, input_tokens: int, output_tokens: int, audio_seconds: float
 ) -> Decimal | None:
     if prices is None:
         return None
@@ -147,112 +121,47 @@ def _bound(
     return (size * dearest + output_tokens * prices.output.at(size)) / _MILLION
 
 
-def _prices(model: ModelConfig, name: str, tier: str | None) -> _UnitPrices | None:
-    known = _KNOWN.of(model)
-    key = (name, tier, int(time.time() // _SECONDS_PER_HOUR))
-    if key not in known:
-        known[key] = _looked_up(model, name, tier or "", key[2])
-    return known[key]
+def _worst_prices(model: ModelConfig) -> tuple[UnitPrices | None, ...]:
+    """Of the standard tier, and of the one that was asked for."""
+    asked = model.parameters.get("service_tier")
+    standard = unit_prices(model, model.model, "")
+    return (standard, unit_prices(model, model.model, str(asked))) if asked else (standard,)
 
 
-def _looked_up(model: ModelConfig, name: str, tier: str, hour: int) -> _UnitPrices | None:
-    listed = _listed(model.provider, model.base_url, name, tier, hour)
-    if listed is None and name != model.model:
-        listed = _listed(model.provider, model.base_url, model.model, tier, hour)
-    return listed if model.price is None else _overridden(model.price, listed or _UnitPrices())
+class _FlatBound(NamedTuple):
+    """The most a token costs up to so many of them, in whole millionths of a millionth of a dollar."""
+
+    input_pico_usd: int
+    output_pico_usd: int
+    most_input_tokens: float
 
 
-def _nothing_yet(model: ModelConfig) -> dict[tuple[str, str | None, int], _UnitPrices | None]:
+def _flat_bound(model: ModelConfig) -> _FlatBound | None:
+    """None where it takes more to know a bound: service tiers, prices by time, or no price at all."""
+    known, hour = _FLAT_BOUNDS.of(model), price_hour()
+    if hour not in known:
+        known[hour] = _made_flat(_worst_prices(model))
+    return known[hour]
+
+
+def _made_flat(candidates: tuple[UnitPrices | None, ...]) -> _FlatBound | None:
+    prices = candidates[0]
+    if len(candidates) > 1 or prices is None or prices.usd_per_audio_hour is not None:
+        return None
+    if prices.input is None or prices.output is None:
+        return None
+    rates = [prices.input, prices.output, *([prices.cache_write] if prices.cache_write else [])]
+    pico = [rate.base * _MILLION for rate in rates]
+    if any(value != int(value) for value in pico):
+        return None
+    fresh, output, *written = map(int, pico)
+    steps = [threshold for rate in rates for threshold, _ in rate.steps]
+    return _FlatBound(max(fresh, *written, 0), output, min(steps, default=math.inf))
+
+
+def _no_bound_yet(model: ModelConfig) -> dict[int, _FlatBound | None]:
     return {}
 
 
-# By model: what its answers cost, by the name that answered, service tier and hour.
-_KNOWN = Remembered(_nothing_yet)
-
-
-def _worst_prices(model: ModelConfig) -> tuple[_UnitPrices | None, ...]:
-    """Of the standard tier, and of the one that was asked for."""
-    asked = model.parameters.get("service_tier")
-    standard = _prices(model, model.model, "")
-    return (standard, _prices(model, model.model, str(asked))) if asked else (standard,)
-
-
-def _overridden(price: Price, listed: _UnitPrices) -> _UnitPrices:
-    fresh = _own_rate(price.input_usd_per_million_tokens)
-    cached = _own_rate(price.cached_input_usd_per_million_tokens)
-    output = _own_rate(price.output_usd_per_million_tokens)
-    per_minute = price.usd_per_audio_minute
-    if per_minute is not None:
-        return _UnitPrices(usd_per_audio_hour=per_minute * _SECONDS_PER_MINUTE)
-    if fresh is None and cached is None and output is None:
-        return listed
-    return _UnitPrices(
-        input=fresh or listed.input,
-        cached=cached or fresh or listed.cached,
-        cache_write=None if fresh else listed.cache_write,
-        audio_input=None if fresh else listed.audio_input,
-        output=output or listed.output,
-    )
-
-
-def _own_rate(usd_per_million: Decimal | None) -> _Rate | None:
-    return None if usd_per_million is None else _Rate(usd_per_million)
-
-
-@lru_cache(maxsize=1024)
-def _listed(provider: str, base_url: str | None, name: str, tier: str, hour: int) -> _UnitPrices | None:
-    """What the list says; `hour` lets a price that changes on a date be noticed by a process that runs on."""
-    context = _context(tier)
-    found = _found(provider, base_url, name, context)
-    if found is None:
-        return None
-    if context and tier not in _CHEAPER_TIERS and not _lists(found, context):
-        return None
-    return _unit_prices(found.model_price)
-
-
-def _context(tier: str) -> dict[str, str]:
-    if tier in _STANDARD_TIERS:
-        return {}
-    return {"processing": "batch"} if tier == "batch" else {"service_tier": tier}
-
-
-def _found(
-    provider: str, base_url: str | None, name: str, context: dict[str, str]
-) -> PriceCalculation | None:
-    """By the seller the address belongs to, else by the provider: an emulator is priced as what it plays."""
-    usage = genai_prices.Usage()
-    if base_url:
-        try:
-            return genai_prices.calc_price(usage, name, provider_api_url=base_url, price_context=context)
-        except LookupError:
-            pass
-    try:
-        return genai_prices.calc_price(usage, name, provider_id=provider, price_context=context)
-    except LookupError:
-        return None
-
-
-def _lists(found: PriceCalculation, context: dict[str, str]) -> bool:
-    return any(variant.when == context for variant in found.model.price_variants or ())
-
-
-def _unit_prices(price: ModelPrice) -> _UnitPrices:
-    return _UnitPrices(
-        input=_rate(price.input_mtok),
-        cached=_rate(price.cache_read_mtok),
-        cache_write=_rate(price.cache_write_mtok),
-        audio_input=_rate(price.input_audio_mtok),
-        output=_rate(price.output_mtok),
-        usd_per_audio_hour=_per_hour(price.audio_hours) or _per_hour(price.input_audio_hours),
-    )
-
-
-def _rate(listed: Decimal | TieredPrices | None) -> _Rate | None:
-    if listed is None or isinstance(listed, Decimal):
-        return _own_rate(listed)
-    return _Rate(listed.base, tuple((tier.start, tier.price) for tier in listed.tiers))
-
-
-def _per_hour(listed: Decimal | TieredPrices | None) -> Decimal | None:
-    return listed.base if isinstance(listed, TieredPrices) else listed
+# By model and hour.
+_FLAT_BOUNDS = Remembered(_no_bound_yet)

@@ -6,17 +6,16 @@ import json
 import math
 from bisect import bisect_left, insort
 from collections import deque
-from decimal import Decimal
 
 from llm_assets.llm.models import ModelConfig
-from llm_assets.llm.pricing import AUDIO_TOKENS_PER_SECOND, is_billed_by_time, worst_price
+from llm_assets.llm.pricing import AUDIO_TOKENS_PER_SECOND, is_billed_by_time, worst_nano_usd
 from llm_assets.llm.remembered import Remembered
 from llm_assets.llm.requests import ChatRequest, OutputSchema, Request
 
 # What a provider adds around every message and for the schema it is told to follow.
 _FRAME_TOKENS = 64
 _TOKENS_PER_MESSAGE = 8
-_OWN_LIMITS = ("max_completion_tokens", "max_tokens")
+_LIMIT_PARAMETERS = ("max_completion_tokens", "max_tokens")
 _OUTPUT_IF_UNLIMITED = 128_000
 # Nobody speaks that fast in any script; where a model names no limit, the most a transcript can have.
 _TRANSCRIPT_TOKENS_PER_SECOND = 20
@@ -59,22 +58,30 @@ def told_schema(request: ChatRequest) -> str:
 
 def most_output_tokens(request: ChatRequest, model: ModelConfig) -> int:
     # What the model's own parameters say is sent as it is, whatever the request says.
-    own = [model.parameters.get(name) for name in _OWN_LIMITS] if model.parameters else []
-    most = max((value for value in own if isinstance(value, int)), default=0) if own else 0
-    return most or request.max_output_tokens or model.max_output_tokens or _OUTPUT_IF_UNLIMITED
+    own = _OWN_LIMITS.of(model) if model.parameters else 0
+    return own or request.max_output_tokens or model.max_output_tokens or _OUTPUT_IF_UNLIMITED
 
 
-def worst_case(request: Request, model: ModelConfig) -> tuple[Decimal | None, int]:
-    """The most one attempt can cost, in US dollars (None when the price is unknown) and in tokens."""
+def _own_limit(model: ModelConfig) -> int:
+    own = [model.parameters.get(name) for name in _LIMIT_PARAMETERS]
+    return max((value for value in own if isinstance(value, int)), default=0)
+
+
+_OWN_LIMITS = Remembered(_own_limit)
+
+
+def worst_case(request: Request, model: ModelConfig) -> tuple[int | None, int]:
+    """The most one attempt can cost: in billionths of a US dollar, None when the price is unknown, and in
+    tokens."""
     if isinstance(request, ChatRequest):
         tokens_in, tokens_out = most_input_tokens(request), most_output_tokens(request, model)
-        price = worst_price(model, input_tokens=tokens_in, output_tokens=tokens_out, audio_seconds=0.0)
+        price = worst_nano_usd(model, input_tokens=tokens_in, output_tokens=tokens_out)
         return price, tokens_in + tokens_out
     prompt = len((request.prompt or "").encode("utf-8", "replace"))
     prompt += sum(len(word.encode("utf-8", "replace")) for word in request.keywords)
     seconds = math.ceil(request.duration_seconds)
     output = model.max_output_tokens or seconds * _TRANSCRIPT_TOKENS_PER_SECOND
-    price = worst_price(
+    price = worst_nano_usd(
         model, input_tokens=prompt, output_tokens=output, audio_seconds=request.duration_seconds
     )
     heard = 0 if is_billed_by_time(model) else seconds * AUDIO_TOKENS_PER_SECOND + output

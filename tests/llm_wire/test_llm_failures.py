@@ -8,6 +8,8 @@ import traceback
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import SecretStr
 from wire_server import WireServer, says
 
@@ -25,6 +27,7 @@ from llm_assets.errors import (
 )
 from llm_assets.llm.models import ModelConfig
 from llm_assets.llm.providers.anthropic import AnthropicProvider
+from llm_assets.llm.providers.failures import _SECRETS, _TRACE_OF_A_SECRET
 from llm_assets.llm.providers.openai import OpenAIProvider
 from llm_assets.llm.requests import ChatRequest, Message
 from llm_assets.llm.transport import Transport
@@ -294,3 +297,10 @@ def test_a_key_that_is_a_plain_word_leaves_other_words_alone() -> None:
     failures = OpenAIProvider(SecretStr("emulator"))._failures
     assert failures.scrubbed("wrong key emulator!") == "wrong key [key]!"
     assert failures.request_id({"x-request-id": "req_emulator_00000001"}) == "req_emulator_00000001"
+
+
+@settings(deadline=None)
+@given(st.text(alphabet="skrpgeszaihfBr *-_.9\n", max_size=40))
+def test_what_is_not_looked_at_closely_holds_no_key(text: str):
+    """Texts without a trace of a key are left as they are, and none of the patterns would find one."""
+    assert _TRACE_OF_A_SECRET.search(text) or not _SECRETS.search(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from typing import Any
 
 import genai_prices
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_assets.llm.models import ModelConfig
-from llm_assets.llm.pricing import known_price, price_of, worst_price
+from llm_assets.llm.pricing import known_price, price_of, worst_nano_usd, worst_price
 from llm_assets.usage import Usage
 
 TOKENS = st.integers(0, 600_000)
@@ -174,6 +174,20 @@ def test_service_tiers(name: str, tier: str, usd: str | None):
     """Cheaper tiers are bounded by the standard price; a dearer one that is not listed is unknown."""
     cost = price_of(model(name), Usage(input_tokens=100_000), service_tier=tier)
     assert cost == (None if usd is None else Decimal(usd) / 10)
+
+
+@settings(deadline=None)
+@given(st.sampled_from(LISTED), TOKENS, TOKENS, st.sampled_from([None, "flex", "priority"]))
+def test_the_bound_in_billionths_is_the_bound_rounded_up(
+    name: str, tokens: int, output: int, tier: str | None
+):
+    """Whole numbers say the same as exact ones, on both sides of a step in the price."""
+    entry = model(name)
+    if tier:
+        entry = model({"model": name, "parameters": {**entry.parameters, "service_tier": tier}})
+    exact = worst_price(entry, input_tokens=tokens, output_tokens=output, audio_seconds=0)
+    whole = worst_nano_usd(entry, input_tokens=tokens, output_tokens=output)
+    assert whole == (None if exact is None else int((exact * 10**9).to_integral_value(ROUND_UP)))
 
 
 def test_a_dearer_tier_is_in_the_bound():

@@ -47,6 +47,7 @@ class AnthropicProvider:
     """Messages at one base URL with one key."""
 
     name = "anthropic"
+    counts_output = True
 
     def __init__(self, api_key: SecretStr | None, base_url: str = ANTHROPIC_BASE_URL) -> None:
         setting = "ANTHROPIC_API_KEY (or this entry's api_key)"

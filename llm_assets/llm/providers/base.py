@@ -42,6 +42,11 @@ class Provider(Protocol):
         """The name that stands in outcomes and the journal."""
         ...
 
+    @property
+    def counts_output(self) -> bool:
+        """Whether the provider's limiter counts what is generated rather than what may be."""
+        ...
+
     def build(self, request: Request, model: ModelConfig) -> HttpRequest:
         """The HTTP request that asks `model`. Raises ConfigurationError when the provider cannot do it."""
         ...

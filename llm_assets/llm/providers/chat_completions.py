@@ -50,9 +50,10 @@ class ChatCompletions:
     def characters(self, request: ChatRequest) -> int:
         """How many characters the provider's limiter sees."""
         schema = request.output_schema
-        return sum(len(message.content) for message in request.messages) + (
-            len(self._schemas.of(schema)) if schema else 0
-        )
+        characters = len(self._schemas.of(schema)) if schema else 0
+        for message in request.messages:
+            characters += len(message.content)
+        return characters
 
     def answer(self, data: dict[str, Any], request: ChatRequest, model: ModelConfig) -> Answer | None:
         """The answer in a decoded body, None when it holds none."""

@@ -69,6 +69,8 @@ _SECRETS = re.compile(
     r"|\b(?:sk|rk|pk|sess|gsk|xai|hf)[-_][\w*.-]{3,}"
     r"|[\w-]*\*{3,}[\w-]*"
 )
+# What every one of them holds; most texts hold nothing of it.
+_TRACE_OF_A_SECRET = re.compile(r"[\s*]|(?:k|ss|ai|hf)[-_]")
 _SHORTEST_SECRET = 16
 _HTML_NOISE = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.I | re.S)
 
@@ -87,7 +89,8 @@ class Failures:
 
     def __init__(self, provider: str, secret: str | None, key_setting: str) -> None:
         self._provider = provider
-        self._secret = _where_it_stands(secret) if secret else None
+        self._secret = secret or None
+        self._where_it_stands = _where_it_stands(secret) if secret else None
         self._key_setting = key_setting
 
     def of(self, response: HttpResponse) -> CallFailed:
@@ -179,9 +182,10 @@ class Failures:
 
     def scrubbed(self, text: str, most: int = _LONGEST_MESSAGE_CHARACTERS) -> str:
         """The text without anything that looks like a key, cut to a readable length."""
-        if self._secret:
-            text = self._secret.sub("[key]", text)
-        text = _SECRETS.sub("[key]", text)
+        if self._where_it_stands and self._secret and self._secret in text:
+            text = self._where_it_stands.sub("[key]", text)
+        if _TRACE_OF_A_SECRET.search(text):
+            text = _SECRETS.sub("[key]", text)
         return text if len(text) <= most else f"{text[:most].rstrip()} …"
 
 

@@ -38,6 +38,7 @@ class OpenAIProvider:
     """Chat completions and audio transcriptions at one base URL with one key."""
 
     name = "openai"
+    counts_output = False
 
     def __init__(self, api_key: SecretStr | None, base_url: str = OPENAI_BASE_URL) -> None:
         setting = "OPENAI_API_KEY (or this entry's api_key)"

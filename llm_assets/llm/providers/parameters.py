@@ -21,8 +21,10 @@ def own_parameters(model: ModelConfig, reserved: frozenset[str]) -> dict[str, An
 
 def output_limit(request: ChatRequest, model: ModelConfig) -> int | None:
     """The most output tokens a request may cost: the smaller of the request's and the model's limit."""
-    limits = [limit for limit in (request.max_output_tokens, model.max_output_tokens) if limit is not None]
-    return min(limits, default=None)
+    asked, most = request.max_output_tokens, model.max_output_tokens
+    if asked is None or most is None:
+        return most if asked is None else asked
+    return asked if asked < most else most
 
 
 def with_schema(messages: tuple[Message, ...], schema: str) -> tuple[Message, ...]:
