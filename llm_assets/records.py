@@ -5,7 +5,7 @@ All are frozen and free of I/O. Times inside a recording are seconds from its st
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -118,6 +118,12 @@ class Transcript:
     error: str | None = None
     segments: tuple[Segment, ...] = ()
 
+    def without_calls(self) -> Transcript:
+        """The same for another recording with this content: it took no call, so it cost nothing."""
+        if self.model is None:
+            return self
+        return replace(self, cost_usd=Decimal(0), latency_seconds=0.0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Insight:
@@ -139,3 +145,9 @@ class Insight:
     prompt_version: str | None = None
     extracted_at: datetime | None = None
     error: str | None = None
+
+    def without_calls(self) -> Insight:
+        """The same for another recording with this content: it took no call, so it cost nothing."""
+        if self.model is None:
+            return self
+        return replace(self, cost_usd=Decimal(0), input_tokens=0, output_tokens=0)

@@ -8,7 +8,6 @@ The view `model_quality` tells the same of the tables: a row of `llm_calls` is o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from llm_assets.insights.ask import is_repair
@@ -27,13 +26,16 @@ class AnswerQuality:
     fallbacks: int = 0
 
 
-def quality_by_model(outcomes: Iterable[Outcome]) -> dict[str, AnswerQuality]:
-    """By `provider.model`. Calls without an answer say nothing about answers."""
-    counts: dict[str, Counter[str]] = {}
-    for outcome in outcomes:
+class QualityCounts:
+    """Answers counted by model as they come. Calls without an answer say nothing about answers."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, Counter[str]] = {}
+
+    def add(self, outcome: Outcome) -> None:
         if outcome.answer is None:
-            continue
-        count = counts.setdefault(f"{outcome.provider}.{outcome.model}", Counter())
+            return
+        count = self._counts.setdefault(f"{outcome.provider}.{outcome.model}", Counter())
         is_valid = outcome.status is OutcomeStatus.ANSWERED
         count["answers"] += 1
         count["valid"] += is_valid
@@ -41,4 +43,7 @@ def quality_by_model(outcomes: Iterable[Outcome]) -> dict[str, AnswerQuality]:
         count["refused"] += outcome.status is OutcomeStatus.REFUSED
         count["invalid_output"] += outcome.status is OutcomeStatus.INVALID_OUTPUT
         count["fallbacks"] += outcome.fallback_reason is not None
-    return {name: AnswerQuality(**count) for name, count in counts.items()}
+
+    def by_model(self) -> dict[str, AnswerQuality]:
+        """By `provider.model`."""
+        return {name: AnswerQuality(**count) for name, count in self._counts.items()}

@@ -7,8 +7,9 @@ file, no network. Everything in it is a number or a model's name, escaped.
 from __future__ import annotations
 
 import base64
-from collections import Counter
-from collections.abc import Iterable, Sequence
+import math
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from html import escape
@@ -32,39 +33,44 @@ class Timeline:
     refused: tuple[int, ...]
 
 
-def calls_chart(outcomes: Sequence[Outcome]) -> str | None:
-    """Markdown with the picture. None when nothing was sent: then there is nothing to see."""
-    sent = [outcome for outcome in outcomes if not outcome.from_journal]
-    if not sent:
-        return None
-    picture = _svg(timeline(sent), _costs(sent))
-    encoded = base64.b64encode(picture.encode()).decode("ascii")
-    return f"![Calls over time and cost by model](data:image/svg+xml;base64,{encoded})"
+class CallsChart:
+    """Takes in calls one by one and draws those that were sent. What it keeps of one is a few bytes."""
 
+    def __init__(self) -> None:
+        self._first = math.inf
+        self._ends = array("d")
+        self._answered = array("B")
+        self._refused = array("L")
+        self._costs: dict[str, Decimal] = {}
 
-def timeline(outcomes: Iterable[Outcome]) -> Timeline:
-    """When calls were answered, and where on the way they were refused."""
-    ends = [
-        (outcome.finished_at.timestamp(), outcome.answer is not None, outcome.rate_limited)
-        for outcome in outcomes
-    ]
-    starts = [outcome.started_at.timestamp() for outcome in outcomes]
-    first = min(starts, default=0.0)
-    seconds = max((end for end, *_ in ends), default=first) - first
-    answered, refused = [0] * BUCKETS, [0] * BUCKETS
-    for end, is_answered, refusals in ends:
-        at = min(int((end - first) / seconds * BUCKETS), BUCKETS - 1) if seconds > 0 else 0
-        answered[at] += is_answered
-        refused[at] += refusals
-    return Timeline(seconds, tuple(answered), tuple(refused))
-
-
-def _costs(outcomes: Iterable[Outcome]) -> list[tuple[str, Decimal]]:
-    costs: Counter[str] = Counter()
-    for outcome in outcomes:
+    def add(self, outcome: Outcome) -> None:
+        """Take in one call."""
+        if outcome.from_journal:
+            return
+        self._first = min(self._first, outcome.started_at.timestamp())
+        self._ends.append(outcome.finished_at.timestamp())
+        self._answered.append(outcome.answer is not None)
+        self._refused.append(outcome.rate_limited)
         if outcome.model and outcome.cost_usd is not None:
-            costs[outcome.model] += outcome.cost_usd  # type: ignore[assignment]
-    return [(name, Decimal(cost)) for name, cost in costs.most_common(_MODELS)]
+            self._costs[outcome.model] = self._costs.get(outcome.model, Decimal(0)) + outcome.cost_usd
+
+    def markdown(self) -> str | None:
+        """Markdown with the picture. None when nothing was sent: then there is nothing to see."""
+        if not self._ends:
+            return None
+        dearest = sorted(self._costs.items(), key=lambda each: each[1], reverse=True)[:_MODELS]
+        encoded = base64.b64encode(_svg(self.timeline(), dearest).encode()).decode("ascii")
+        return f"![Calls over time and cost by model](data:image/svg+xml;base64,{encoded})"
+
+    def timeline(self) -> Timeline:
+        """When calls were answered, and where on the way they were refused."""
+        seconds = max(self._ends) - self._first if self._ends else 0.0
+        answered, refused = [0] * BUCKETS, [0] * BUCKETS
+        for end, is_answered, refusals in zip(self._ends, self._answered, self._refused, strict=True):
+            at = min(int((end - self._first) / seconds * BUCKETS), BUCKETS - 1) if seconds > 0 else 0
+            answered[at] += is_answered
+            refused[at] += refusals
+        return Timeline(seconds, tuple(answered), tuple(refused))
 
 
 def _svg(line: Timeline, costs: Sequence[tuple[str, Decimal]]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import dagster as dg
@@ -63,16 +64,32 @@ def failure(error: LLMAssetsError) -> dg.Failure:
     )
 
 
-def unmended_failure(stage: str, errors: list[LLMAssetsError], row_count: int) -> dg.Failure:
+@dataclass(slots=True)
+class Outages:
+    """Errors of rows that a later run can mend: how many, of which kinds, and the first of them."""
+
+    count: int = 0
+    kinds: set[str] = field(default_factory=set[str])
+    first: LLMAssetsError | None = None
+
+    def add(self, error: LLMAssetsError | None) -> None:
+        """None is no outage."""
+        if error is not None:
+            self.count += 1
+            self.kinds.add(type(error).__name__)
+            self.first = self.first or error
+
+
+def unmended_failure(stage: str, outages: Outages, row_count: int) -> dg.Failure:
     """The failure of a run in which calls failed for reasons that pass, after everything else was done."""
-    kinds = sorted({type(error).__name__ for error in errors})
+    assert outages.first is not None
     return dg.Failure(
         description=(
-            f"{len(errors)} of {row_count} {stage} could not be made because of an outage "
-            f"({', '.join(kinds)}); the first: {_sentence(str(errors[0]))} The partition was left as it was. "
-            f"{_ADVICE[CallFailed]}"
+            f"{outages.count} of {row_count} {stage} could not be made because of an outage "
+            f"({', '.join(sorted(outages.kinds))}); the first: {_sentence(str(outages.first))} The partition "
+            f"was left as it was. {_ADVICE[CallFailed]}"
         ),
-        metadata={"failed_rows": len(errors), "rows": row_count, **_facts(errors[0])},
+        metadata={"failed_rows": outages.count, "rows": row_count, **_facts(outages.first)},
     )
 
 

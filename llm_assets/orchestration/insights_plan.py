@@ -6,7 +6,7 @@ this says how much is asked anew. Calls that turn out to need repairs or parts c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -31,13 +31,13 @@ class InsightsPlan:
     def __init__(
         self,
         context: dg.AssetExecutionContext,
-        transcripts: Sequence[Transcript],
+        transcripts: Iterable[Transcript],
         extractor: Extractor,
         config: ClientConfig,
     ) -> None:
         self.plan: Plan | None = None
         self._context = context
-        self._transcripts = {transcript.recording_id: transcript for transcript in transcripts}
+        self._transcripts = transcripts
         self._extractor = extractor
         self._config = config
 
@@ -51,7 +51,7 @@ class InsightsPlan:
         if not self.models:
             return  # the first call says what is missing
         planned, without_model, answered = PlannedCalls(self.models[0]), 0, 0
-        for transcripts in _batches(self._transcripts.values()):
+        for transcripts in _batches(_distinct(self._transcripts)):
             requests = [first_request(transcript, self._extractor) for transcript in transcripts]
             needed = [request for request in requests if request is not None]
             known = await client.are_answered(needed)
@@ -83,6 +83,15 @@ class InsightsPlan:
 
 def _only(requests: Iterable[ChatRequest], known: Iterable[bool]) -> Iterator[ChatRequest]:
     return (request for request, is_known in zip(requests, known, strict=True) if not is_known)
+
+
+def _distinct(transcripts: Iterable[Transcript]) -> Iterator[Transcript]:
+    """The same content on several days is asked once."""
+    seen: set[str] = set()
+    for transcript in transcripts:
+        if transcript.recording_id not in seen:
+            seen.add(transcript.recording_id)
+            yield transcript
 
 
 def _batches(transcripts: Iterable[Transcript]) -> Iterator[list[Transcript]]:

@@ -10,9 +10,10 @@ import dagster as dg
 from llm_assets.insights.extract import extract
 from llm_assets.insights.prompts import Extractor
 from llm_assets.llm.requests import Outcome
-from llm_assets.orchestration.calls import Call, ask_all, raise_if_mendable
+from llm_assets.orchestration.calls import Call, ask_all
+from llm_assets.orchestration.gathered import Gathered
 from llm_assets.orchestration.insights_plan import InsightsPlan
-from llm_assets.orchestration.rows import frame_of, insight_row, transcripts_of
+from llm_assets.orchestration.rows import insight_row, transcripts_of
 from llm_assets.orchestration.stage_result import StageResult
 from llm_assets.records import Insight, Transcript
 from llm_assets.warehouse.tables import Table
@@ -33,23 +34,23 @@ def make_insights(
     """Extract the output model's fields from the transcripts of the run's days."""
     items = transcripts_of(transcripts)
     config = openai.client_config(extractor.chain)
-    planned = InsightsPlan(context, [transcript for _, transcript in items], extractor, config)
+    planned = InsightsPlan(context, items, extractor, config)
     models = [model.model for model in planned.models]
 
     async def ask(transcript: Transcript, call: Call) -> tuple[Insight, tuple[Outcome, ...]]:
         return await extract(transcript, extractor, call, models)
 
-    finished = ask_all(
+    gathered = Gathered(table, len(items), partial(insight_row, run_id=context.run.run_id))
+    asked = ask_all(
         context,
         openai,
         items,
         ask,
+        gathered,
         concurrency=openai.max_concurrency,
         chat=extractor.chain,
         before=planned.announce,
     )
-    raise_if_mendable(extractor.name, finished.items, lambda insight: insight.status)
-    to_row = partial(insight_row, run_id=context.run.run_id)
-    rows = [to_row(each.day, each.result, each.outcomes) for each in finished.items]
+    gathered.raise_if_mendable(extractor.name)
     plan = planned.plan.metadata() if planned.plan else {}
-    return StageResult(frame=frame_of(table, rows), finished=finished, more=plan)
+    return StageResult(frame=gathered.frame(), asked=asked, more=plan)

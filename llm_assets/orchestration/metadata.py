@@ -7,16 +7,17 @@ Everything is computed for one partition. `cost_usd` is what the rows cost when 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 
-from llm_assets.insights.quality import quality_by_model
+from llm_assets.insights.quality import QualityCounts
 from llm_assets.llm.metrics import MetricsSnapshot
 from llm_assets.llm.requests import Outcome
 from llm_assets.records import RowStatus
+from llm_assets.usage import Usage
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -45,36 +46,77 @@ def row_metadata(frame: DataFrame) -> dict[str, Any]:
     return metadata | {"preview": dg.MetadataValue.md(preview(frame))}
 
 
-def call_metadata(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Calls, attempts, tokens, seconds and US dollars of one partition, and calls and cost by model."""
-    known = [outcome.cost_usd for outcome in outcomes if outcome.cost_usd is not None]
-    answered = [outcome for outcome in outcomes if outcome.answer is not None]
-    return {
-        "calls": len(outcomes),
-        "journal_hits": sum(outcome.from_journal for outcome in outcomes),
-        "fallbacks": sum(outcome.fallback_reason is not None for outcome in answered),
-        "attempts": sum(outcome.attempts for outcome in outcomes),
-        "rate_limited": sum(outcome.rate_limited for outcome in outcomes),
-        "wait_seconds": round(sum(outcome.wait_seconds for outcome in outcomes), 3),
-        "input_tokens": sum(outcome.usage.input_tokens for outcome in outcomes),
-        "output_tokens": sum(outcome.usage.output_tokens for outcome in outcomes),
-        "billed_audio_seconds": round(sum(outcome.usage.audio_seconds for outcome in outcomes), 3),
-        "cost_usd": float(sum(known, Decimal(0))),
-        "spent_usd": float(sum((outcome.spent_usd for outcome in outcomes), Decimal(0))),
-        "calls_of_unknown_price": sum(outcome.cost_usd is None for outcome in answered),
-        **_by_model(answered),
-        **_quality(answered),
-    }
+@dataclass(slots=True)
+class CallSums:
+    """What the calls of one partition add up to, taken in one by one."""
 
+    calls: int = 0
+    journal_hits: int = 0
+    fallbacks: int = 0
+    attempts: int = 0
+    rate_limited: int = 0
+    wait_seconds: float = 0.0
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: Decimal = Decimal(0)
+    spent_usd: Decimal = Decimal(0)
+    calls_of_unknown_price: int = 0
+    by_model: dict[str, tuple[int, Decimal]] = field(default_factory=dict[str, tuple[int, Decimal]])
+    quality: QualityCounts = field(default_factory=QualityCounts)
 
-def _quality(answered: Sequence[Outcome]) -> dict[str, Any]:
-    """How many of a chat model's answers were valid, repaired, refused and invalid."""
-    chats = [outcome for outcome in answered if outcome.endpoint == "chat"]
-    return {
-        f"{name}.{kind}": getattr(quality, kind)
-        for name, quality in quality_by_model(chats).items()
-        for kind in ("valid", "repaired", "refused", "invalid_output")
-    }
+    def add(self, outcome: Outcome) -> None:
+        """Take in one call."""
+        cost_usd = outcome.cost_usd or Decimal(0)
+        self.calls += 1
+        self.journal_hits += outcome.from_journal
+        self.attempts += outcome.attempts
+        self.rate_limited += outcome.rate_limited
+        self.wait_seconds += outcome.wait_seconds
+        self.usage += outcome.usage
+        self.cost_usd += cost_usd
+        self.spent_usd += outcome.spent_usd
+        if outcome.answer is None:
+            return
+        name = f"{outcome.provider}.{outcome.model}"
+        calls, of_model_usd = self.by_model.get(name, (0, Decimal(0)))
+        self.by_model[name] = calls + 1, of_model_usd + cost_usd
+        self.fallbacks += outcome.fallback_reason is not None
+        self.calls_of_unknown_price += outcome.cost_usd is None
+        if outcome.endpoint == "chat":
+            self.quality.add(outcome)
+
+    def metadata(self) -> dict[str, Any]:
+        """Calls, attempts, tokens, seconds and US dollars; calls, cost and quality of answers by model."""
+        return {
+            "calls": self.calls,
+            "journal_hits": self.journal_hits,
+            "fallbacks": self.fallbacks,
+            "attempts": self.attempts,
+            "rate_limited": self.rate_limited,
+            "wait_seconds": round(self.wait_seconds, 3),
+            "input_tokens": self.usage.input_tokens,
+            "output_tokens": self.usage.output_tokens,
+            "billed_audio_seconds": round(self.usage.audio_seconds, 3),
+            "cost_usd": float(self.cost_usd),
+            "spent_usd": float(self.spent_usd),
+            "calls_of_unknown_price": self.calls_of_unknown_price,
+            **self._by_model(),
+            **self._quality(),
+        }
+
+    def _by_model(self) -> dict[str, Any]:
+        return {
+            key: value
+            for name, (calls, cost_usd) in self.by_model.items()
+            for key, value in ((f"{name}.calls", calls), (f"{name}.cost_usd", float(cost_usd)))
+        }
+
+    def _quality(self) -> dict[str, Any]:
+        """How many of a chat model's answers were valid, repaired, refused and invalid."""
+        return {
+            f"{name}.{kind}": getattr(quality, kind)
+            for name, quality in self.quality.by_model().items()
+            for kind in ("valid", "repaired", "refused", "invalid_output")
+        }
 
 
 def run_metadata(metrics: MetricsSnapshot) -> dict[str, Any]:
@@ -94,17 +136,6 @@ def run_metadata(metrics: MetricsSnapshot) -> dict[str, Any]:
         "run.retried": metrics.retried,
         "run.latency_seconds_mean": round(metrics.latency_seconds.mean, 3),
     }
-
-
-def _by_model(answered: Iterable[Outcome]) -> dict[str, Any]:
-    calls: Counter[str] = Counter()
-    costs: dict[str, Decimal] = {}
-    for outcome in answered:
-        name = f"{outcome.provider}.{outcome.model}"
-        calls[name] += 1
-        costs[name] = costs.get(name, Decimal(0)) + (outcome.cost_usd or Decimal(0))
-    by_model = ({f"{name}.calls": calls[name], f"{name}.cost_usd": float(costs[name])} for name in calls)
-    return {key: value for entry in by_model for key, value in entry.items()}
 
 
 def preview(frame: DataFrame) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import chain
 from typing import Any
@@ -15,10 +15,11 @@ import dagster as dg
 from llm_assets.errors import RecordingForbidden, RecordingUnsettled
 from llm_assets.llm.stream import stream
 from llm_assets.orchestration.event_loop import run_coroutine
+from llm_assets.orchestration.frame_builder import FrameBuilder
 from llm_assets.orchestration.metadata import DAY_FINGERPRINT
 from llm_assets.orchestration.partitions import partition_dates
 from llm_assets.orchestration.progress import ProgressReporter
-from llm_assets.orchestration.rows import frame_of, recording_row
+from llm_assets.orchestration.rows import recording_row
 from llm_assets.orchestration.stage_result import StageResult
 from llm_assets.recordings.changes import fingerprint_of
 from llm_assets.recordings.find import FoundDay, list_days
@@ -28,7 +29,6 @@ from llm_assets.recordings.row import listed_row, unreadable
 from llm_assets.recordings.settle import seconds_to_settle
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.recordings.workers import Preparers
-from llm_assets.records import Recording
 from llm_assets.warehouse.tables import RECORDINGS
 
 # Most of them wait for a place to answer; decoding is bounded by the worker processes.
@@ -38,15 +38,17 @@ PATIENCE_SECONDS = 15.0
 NAMES_SHOWN = 10
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What became of a found recording: its row, or the reason why it is left for a later run."""
+Numbered = Sequence[tuple[date, FoundRecording]]
 
-    day: date
-    found: FoundRecording
-    row: Recording | None
-    reason: str = ""
-    is_forbidden: bool = False
+
+@dataclass(slots=True)
+class _Read:
+    """What became of found recordings, by their numbers: rows, and why some are left for a later run."""
+
+    rows: FrameBuilder
+    left: dict[int, str] = field(default_factory=dict[int, str])
+    forbidden: int = 0
+    why_forbidden: str = ""
 
 
 def read_recordings(context: dg.AssetExecutionContext, source: RecordingSource) -> StageResult:
@@ -61,21 +63,27 @@ def read_recordings(context: dg.AssetExecutionContext, source: RecordingSource) 
         context.log.info(
             f"There are no recordings for {_span(days)} in {source.place}: the partition is empty."
         )
-    read = run_coroutine(_read_all(context, source, found)) if found else []
-    if read and all(each.is_forbidden for each in read):
-        raise forbidden(source, len(read), read[0].reason)
-    frame = frame_of(RECORDINGS, [recording_row(each.row) for each in read if each.row is not None])
+    read = _Read(FrameBuilder(RECORDINGS, len(found)))
+    if found:
+        run_coroutine(_read_all(context, source, found, read))
+    if found and read.forbidden == len(found):
+        raise forbidden(source, read.forbidden, read.why_forbidden)
     place = {"recordings_root": dg.MetadataValue.path(source.place)}
-    by_day = {
-        day: place | _about(context, listed[day], [each for each in read if each.day == day]) for day in days
-    }
-    return StageResult(frame=frame, by_day=by_day)
+    by_day = {day: place | _about(context, listed[day], _of_day(day, found, read.left)) for day in days}
+    return StageResult(frame=read.rows.frame(), by_day=by_day)
 
 
-def _about(context: dg.AssetExecutionContext, day: FoundDay, read: Sequence[_Read]) -> dict[str, Any]:
+def _of_day(day: date, found: Numbered, left: Mapping[int, str]) -> list[tuple[FoundRecording, str | None]]:
+    """What was found on a day, each with the reason why it is left, None when it is a row."""
+    return [(each, left.get(number)) for number, (its_day, each) in enumerate(found) if its_day == day]
+
+
+def _about(
+    context: dg.AssetExecutionContext, day: FoundDay, read: Sequence[tuple[FoundRecording, str | None]]
+) -> dict[str, Any]:
     """What the sensor for late recordings compares with, and what was left for a later run."""
-    rows = (each.found for each in read if each.row is not None)
-    left = [f"`{each.found.path}`: {each.reason}" for each in read if each.row is None]
+    rows = (found for found, why_left in read if why_left is None)
+    left = [f"`{found.path}`: {why_left}" for found, why_left in read if why_left is not None]
     about: dict[str, Any] = {
         DAY_FINGERPRINT: fingerprint_of(chain(rows, day.sidecars)),
         "left_for_a_later_run": len(left),
@@ -91,34 +99,32 @@ def _about(context: dg.AssetExecutionContext, day: FoundDay, read: Sequence[_Rea
 
 
 async def _read_all(
-    context: dg.AssetExecutionContext,
-    source: RecordingSource,
-    found: Sequence[tuple[date, FoundRecording]],
-) -> list[_Read]:
-    """In the order in which they were found; those that have to settle are read last."""
+    context: dg.AssetExecutionContext, source: RecordingSource, found: Numbered, read: _Read
+) -> None:
+    """Those that have to settle are read last."""
     reporter = ProgressReporter("recordings", len(found), context.log.info)
-    preparers = Preparers(keeps_workers=True)
+    preparers = Preparers(takes_kept=True, keeps_workers=True)
 
-    async def read(number: int) -> tuple[int, _Read]:
+    async def read_one(number: int) -> None:
         day, each = found[number]
         wait_seconds = seconds_to_settle(source, each)
         if 0 < wait_seconds <= PATIENCE_SECONDS:
             await asyncio.sleep(wait_seconds)
         try:
-            return number, _Read(day, each, await preparers.read(source, each, day))
+            row = await preparers.read(source, each, day)
         except RecordingUnsettled as unsettled:
-            return number, _Read(day, each, None, str(unsettled))
+            read.left[number] = str(unsettled)
+            return
         except RecordingForbidden as error:
             row = unreadable(listed_row(each, day), str(error))
-            return number, _Read(day, each, row, str(error), is_forbidden=True)
+            read.forbidden += 1
+            read.why_forbidden = read.why_forbidden or str(error)
+        read.rows.put(number, recording_row(row))
 
     numbers = sorted(range(len(found)), key=lambda number: seconds_to_settle(source, found[number][1]))
-    done: dict[int, _Read] = {}
-    async with preparers, aclosing(stream(read, numbers, concurrency=READERS)) as results:
-        async for number, result in results:
-            done[number] = result
+    async with preparers, aclosing(stream(read_one, numbers, concurrency=READERS)) as results:
+        async for _ in results:
             reporter.advance()
-    return [done[number] for number in range(len(found))]
 
 
 def _span(days: Sequence[date]) -> str:

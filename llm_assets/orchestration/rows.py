@@ -7,33 +7,58 @@ them. Frames of other IO managers may give dates as timestamps and whole numbers
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pandas as pd
 
 from llm_assets.llm.requests import Outcome
+from llm_assets.orchestration.frame_builder import FrameBuilder, Row
 from llm_assets.records import Insight, Recording, RowStatus, Segment, Transcript
-from llm_assets.warehouse.frames import rows as plain_rows
-from llm_assets.warehouse.frames import typed_frame
+from llm_assets.warehouse.frames import PlainRows
 from llm_assets.warehouse.tables import Table
-from llm_assets.warehouse.values import is_document, type_of
 
-Row = dict[str, Any]
+Item = TypeVar("Item", Recording, Transcript)
+Content = tuple[date, str]  # a day and a recording's id
 
 _WHOLE_NUMBERS = frozenset({"size_bytes", "channels", "sample_rate", "chunk_count"})
 
 
 def frame_of(table: Table, rows: Sequence[Row]) -> pd.DataFrame:
     """A frame with exactly the table's columns, then those of its child tables; also without any row."""
-    flat = [column for column in table.columns if not is_document(type_of(column.sql_type))]
-    typed = typed_frame(flat, [[row.get(column.name) for column in flat] for row in rows])
-    nested = {column.name for column in table.columns} - set(typed.columns)
-    for name in [*nested, *(child.column for child in table.children)]:
-        typed[name] = pd.Series([row.get(name) for row in rows], dtype="object")
-    return typed[[column.name for column in table.columns] + [child.column for child in table.children]]
+    builder = FrameBuilder(table, len(rows))
+    for position, row in enumerate(rows):
+        builder.put(position, row)
+    return builder.frame()
+
+
+class FrameItems(Generic[Item]):
+    """What a frame's rows are to a stage, each made when it is asked for: as objects, the segments of a
+    transcript take many times the memory of their text.
+    """
+
+    def __init__(self, frame: pd.DataFrame, make: Callable[[date, Row], Item]) -> None:
+        self._rows = PlainRows(frame)
+        self._make = make
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, position: int) -> Item:
+        return self._made(self._rows[position])
+
+    def __iter__(self) -> Iterator[Item]:
+        return map(self._made, self._rows)
+
+    def contents(self) -> Iterator[Content]:
+        """The day and the id of every row."""
+        days, ids = (self._rows.column(name) for name in ("partition_date", "recording_id"))
+        return ((as_date(day), str(recording_id)) for day, recording_id in zip(days, ids, strict=True))
+
+    def _made(self, row: Row) -> Item:
+        return self._make(as_date(row.pop("partition_date")), row)
 
 
 def recording_row(recording: Recording) -> Row:
@@ -51,14 +76,14 @@ def insight_row(day: date, insight: Insight, outcomes: Iterable[Outcome], run_id
     return row | (insight.output or {})
 
 
-def recordings_of(frame: pd.DataFrame) -> list[Recording]:
+def recordings_of(frame: pd.DataFrame) -> FrameItems[Recording]:
     """The recordings of a frame that `recording_row` made."""
-    return [Recording(**_fields(Recording, row), partition_date=day) for day, row in _dated(frame)]
+    return FrameItems(frame, lambda day, row: Recording(**_fields(Recording, row), partition_date=day))
 
 
-def transcripts_of(frame: pd.DataFrame) -> list[tuple[date, Transcript]]:
-    """The transcripts of a frame that `transcript_row` made, each with its day."""
-    return [(day, Transcript(**_fields(Transcript, row) | _segments(row))) for day, row in _dated(frame)]
+def transcripts_of(frame: pd.DataFrame) -> FrameItems[Transcript]:
+    """The transcripts of a frame that `transcript_row` made."""
+    return FrameItems(frame, lambda _, row: Transcript(**_fields(Transcript, row) | _segments(row)))
 
 
 def call_rows(outcomes: Iterable[Outcome], run_id: str) -> str:
@@ -100,11 +125,6 @@ def _segments(row: Row) -> dict[str, Any]:
     return {"segments": tuple(Segment(**segment) for segment in found)}
 
 
-def _dated(frame: pd.DataFrame) -> Iterable[tuple[date, Row]]:
-    for row in plain_rows(frame):
-        yield as_date(row.pop("partition_date")), row
-
-
 def as_date(value: object) -> date:
     """A day from whatever an IO manager made of it."""
     if isinstance(value, datetime):
@@ -113,7 +133,7 @@ def as_date(value: object) -> date:
 
 
 def _json(rows: list[dict[str, Any]]) -> str:
-    return json.dumps(rows, ensure_ascii=False, default=_json_value)
+    return json.dumps(rows, ensure_ascii=False, default=_json_value, separators=(",", ":"))
 
 
 def _json_value(value: Any) -> str:

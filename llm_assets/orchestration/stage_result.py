@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from llm_assets.llm.models import BudgetConfig
-from llm_assets.orchestration.calls import AllFinished
-from llm_assets.orchestration.chart import calls_chart
+from llm_assets.orchestration.calls import Asked
 from llm_assets.orchestration.checks import Check, CheckLimits, Facts
-from llm_assets.orchestration.metadata import call_metadata, row_metadata, run_metadata
+from llm_assets.orchestration.metadata import row_metadata, run_metadata
 from llm_assets.orchestration.partitions import partition_dates, partition_key
 from llm_assets.orchestration.rows import as_date
 
@@ -29,7 +28,7 @@ class StageResult:
     """
 
     frame: DataFrame
-    finished: AllFinished[Any] | None = None
+    asked: Asked | None = None
     more: Mapping[str, Any] = field(default_factory=dict[str, Any])
     by_day: Mapping[date, Mapping[str, Any]] = field(default_factory=dict[date, Mapping[str, Any]])
 
@@ -49,23 +48,22 @@ def told(
 ) -> dg.MaterializeResult[DataFrame]:
     """The result as Dagster takes it. Metadata goes by partition: else it is copied to every day of a run."""
     of_the_run = dict(made.more)
-    if made.finished and made.finished.metrics:
-        of_the_run |= run_metadata(made.finished.metrics)
-        outcomes = [outcome for each in made.finished.items for outcome in each.outcomes]
-        if chart := calls_chart(outcomes):
+    asked = made.asked
+    if asked and asked.metrics:
+        of_the_run |= run_metadata(asked.metrics)
+        if chart := asked.calls.chart.markdown():
             of_the_run["run.chart"] = dg.MetadataValue.md(chart)
     for day in partition_dates(context.partition_keys):
         metadata = row_metadata(_of_day(made.frame, day)) | of_the_run | dict(made.by_day.get(day, {}))
-        if made.finished:
-            calls = [out for each in made.finished.items if each.day == day for out in each.outcomes]
-            metadata |= call_metadata(calls)
+        if asked:
+            metadata |= asked.calls.by_day[day].metadata()
         context.add_asset_metadata(metadata, partition_key=partition_key(day))
     facts = Facts(
         frame=made.frame,
         upstream=judging.upstream,
-        metrics=made.finished.metrics if made.finished else None,
+        metrics=asked.metrics if asked else None,
         budget=judging.budget,
-        spent=made.finished.spent if made.finished else {},
+        spent=asked.spent if asked else {},
     )
     results = [check.result(facts, judging.limits) for check in judging.checks]
     return dg.MaterializeResult(value=made.frame, check_results=results)

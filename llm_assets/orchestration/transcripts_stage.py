@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import date
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -16,9 +16,10 @@ import dagster as dg
 from llm_assets.errors import RecordingForbidden, RecordingUnreadable
 from llm_assets.llm.models import ClientConfig
 from llm_assets.llm.requests import Outcome
-from llm_assets.orchestration.calls import Call, ask_all, raise_if_mendable
+from llm_assets.orchestration.calls import Call, ask_all
+from llm_assets.orchestration.gathered import Gathered
 from llm_assets.orchestration.partitions import partition_dates
-from llm_assets.orchestration.rows import frame_of, recordings_of, transcript_row
+from llm_assets.orchestration.rows import Content, FrameItems, recordings_of, transcript_row
 from llm_assets.orchestration.stage_result import StageResult
 from llm_assets.recordings.background import in_background
 from llm_assets.recordings.limits import ChunkLimits
@@ -52,7 +53,8 @@ class TranscriptionStage:
     def __init__(self, sidecars: Sidecars, config: ClientConfig) -> None:
         self._sidecars = sidecars
         self._config = config
-        self._preparers = Preparers(keeps_workers=True)
+        # No later step of a run needs them, and the rows that are written next need the memory.
+        self._preparers = Preparers(takes_kept=True)
         self._room = AudioRoom()
         self._looking = asyncio.Semaphore(_LOOKED_FOR_AT_A_TIME)
 
@@ -66,7 +68,7 @@ class TranscriptionStage:
         await self._preparers.__aexit__(kind, error, trace)
 
     async def ask(self, recording: Recording, call: Call) -> tuple[Transcript, tuple[Outcome, ...]]:
-        """A recording's transcript, and its calls without the words, which the transcript has."""
+        """A recording's transcript, and its calls."""
         source = self._sidecars.source
         if recording.status is RowStatus.OK:
             try:
@@ -76,7 +78,7 @@ class TranscriptionStage:
                 raise silent(source, str(error)) from error
             except RecordingUnreadable as error:
                 recording = replace(recording, status=RowStatus.UNREADABLE, error=str(error))
-        transcript, outcomes = await transcribe(
+        return await transcribe(
             recording,
             self._chunks(source, recording),
             call,
@@ -84,7 +86,6 @@ class TranscriptionStage:
             halve=self._preparers.halved,
             room=self._room,
         )
-        return transcript, tuple(map(_without_words, outcomes))
 
     async def _chunks(self, source: RecordingSource, recording: Recording) -> AsyncGenerator[AudioChunk]:
         limits = chunk_limits(self._config, source, recording)
@@ -100,33 +101,34 @@ def make_transcripts(
     context: dg.AssetExecutionContext, openai: OpenAIResource, recordings: DataFrame, source: RecordingSource
 ) -> StageResult:
     """Transcribe the recordings of the run's days."""
-    items = [(recording.partition_date, recording) for recording in recordings_of(recordings)]
+    items = recordings_of(recordings)
     sidecars = find_sidecars(source, partition_dates(context.partition_keys))
-    for told in _hints_given_up(sidecars, [recording for _, recording in items]):
+    for told in _hints_given_up(sidecars, items):
         context.log.warning(told)
     stage = TranscriptionStage(sidecars, openai.client_config())
-    finished = ask_all(
+    gathered = Gathered(TRANSCRIPTS, len(items), partial(transcript_row, run_id=context.run.run_id))
+    asked = ask_all(
         context,
         openai,
         items,
         stage.ask,
+        gathered,
         concurrency=openai.max_concurrency + PREPARED_AHEAD,
         beside=stage,
     )
     if sidecars.unknown_fields:
         context.log.info(f"Beside recordings stand fields that are no hints: {_listed(sidecars)}.")
-    raise_if_mendable("transcripts", finished.items, lambda transcript: transcript.status)
-    to_row = partial(transcript_row, run_id=context.run.run_id)
-    rows = [to_row(each.day, each.result, each.outcomes) for each in finished.items]
-    return StageResult(frame=frame_of(TRANSCRIPTS, rows), finished=finished)
+    gathered.raise_if_mendable("transcripts")
+    return StageResult(frame=gathered.frame(), asked=asked)
 
 
-def _hints_given_up(sidecars: Sidecars, recordings: Sequence[Recording]) -> Iterator[str]:
+def _hints_given_up(sidecars: Sidecars, recordings: FrameItems[Recording]) -> Iterator[str]:
     """The same content twice in a day is one transcript, so it can be heard in one way only."""
-    same: dict[tuple[date, str], list[Recording]] = {}
-    for each in recordings:
-        if each.status is RowStatus.OK:
-            same.setdefault((each.partition_date, each.recording_id), []).append(each)
+    counts = Counter(recordings.contents())
+    same: dict[Content, list[Recording]] = {}
+    for position, content in enumerate(recordings.contents()):
+        if counts[content] > 1 and (each := recordings[position]).status is RowStatus.OK:
+            same.setdefault(content, []).append(each)
     for copies in same.values():
         if len(copies) > 1 and len({_heard(sidecars, each) for each in copies}) > 1:
             names = ", ".join(each.path for each in copies)
@@ -172,10 +174,3 @@ def chunk_limits(config: ClientConfig, source: RecordingSource, recording: Recor
         target_seconds=target_seconds,
         encoding=source.encoding,
     )
-
-
-def _without_words(outcome: Outcome) -> Outcome:
-    """A partition's transcripts are held until its last one is in: once is enough."""
-    if outcome.answer is None:
-        return outcome
-    return replace(outcome, answer=replace(outcome.answer, text="", segments=()))

@@ -145,13 +145,20 @@ class WorkerPool:
     """At most `processes` at work, and those that wait for work.
 
     At first one is started, then as many at a time as there are already: little work is done by one worker
-    before a second one would be up. With `spares`, those that are well are not ended but kept.
+    before a second one would be up. Those that `takes_from` has come first, and those that are well go to
+    `keeps_at` instead of being ended.
     """
 
-    def __init__(self, processes: int, memory_bytes: int, spares: Spares | None = None) -> None:
+    def __init__(
+        self,
+        processes: int,
+        memory_bytes: int,
+        takes_from: Spares | None = None,
+        keeps_at: Spares | None = None,
+    ) -> None:
         self._memory_bytes = memory_bytes
         self._places = asyncio.Semaphore(processes)
-        self._spares = spares
+        self._takes_from, self._keeps_at = takes_from, keeps_at
         self._workers: set[Worker] = set()
         self._idle: list[Worker] = []
         self._starting = 0
@@ -203,7 +210,7 @@ class WorkerPool:
         return worker
 
     async def _spare(self) -> Worker | None:
-        worker = self._spares.take(self._memory_bytes) if self._spares else None
+        worker = self._takes_from.take(self._memory_bytes) if self._takes_from else None
         if worker is not None:
             await worker.attach()
         return worker
@@ -225,11 +232,11 @@ class WorkerPool:
         """End the processes at once, whatever they are at; or keep those that are at nothing."""
         self._is_closed = True
         self._tell_who_waits()
-        if self._spares is not None:
+        if self._keeps_at is not None:
             for worker in self._idle:
                 self._workers.discard(worker)
                 worker.detach()
-                self._spares.keep(worker, self._memory_bytes)
+                self._keeps_at.keep(worker, self._memory_bytes)
         await asyncio.gather(*(worker.kill() for worker in self._workers))
         self._workers.clear()
         self._idle.clear()

@@ -38,7 +38,7 @@ class Preparers:
     `processes` is how many work at once, by default one for each core. `timeout_seconds` is for reading a
     small recording or making one chunk; large ones get more. `memory_bytes` is what decoding may take
     in one process, beyond what the process itself needs. With `keeps_workers`, those without work when it
-    is left serve the next one that is entered within seconds, in whichever event loop.
+    is left serve the next one that `takes_kept` and is entered within seconds, in whichever event loop.
 
         async with Preparers() as preparers:
             async for chunk in preparers.chunks(source, recording, ChunkLimits()):
@@ -54,6 +54,7 @@ class Preparers:
         processes: int | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         memory_bytes: int = DEFAULT_MEMORY_BYTES,
+        takes_kept: bool = False,
         keeps_workers: bool = False,
     ) -> None:
         processes = usable_cores() if processes is None else processes
@@ -61,11 +62,12 @@ class Preparers:
             if value <= 0:
                 raise ConfigurationError(f"Preparers.{name} is {value}; it must be above 0")
         self._timeout_seconds = timeout_seconds
-        spares = SPARES if keeps_workers else None
-        self._pool = WorkerPool(processes, memory_bytes, spares)
+        takes_from = SPARES if takes_kept else None
+        keeps_at = SPARES if keeps_workers else None
+        self._pool = WorkerPool(processes, memory_bytes, takes_from, keeps_at)
         self._fetcher = Fetcher(processes + AHEAD)
         # Of its own: who asks for halves may hold, by the chunks it has yet to take, all of the others.
-        self._halving = WorkerPool(1, memory_bytes, spares)
+        self._halving = WorkerPool(1, memory_bytes, takes_from, keeps_at)
 
     async def __aenter__(self) -> Self:
         return self

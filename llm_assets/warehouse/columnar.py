@@ -27,6 +27,9 @@ from llm_assets.warehouse.values import INTEGER_BITS, is_json, type_of
 Texts = list[str | None]
 Array = np.ndarray[Any, Any]
 
+# Few enough that long texts, put together to be looked at, take no room worth a word.
+_CHECKED_AT_ONCE = 500
+
 # What pandas puts where a value is missing, beside None.
 _MAY_BE_MISSING = {float, type(pd.NA), type(pd.NaT)}
 
@@ -106,7 +109,8 @@ def _texts(parsed: DuckDBPyType, values: Sequence[Any], present: list[Any]) -> T
         texts = b"\n".join(map(to_json, values)).decode().split("\n") if values else []
         return list(texts) if len(present) == len(values) else [None if t == "null" else t for t in texts]
     if parsed.id == "varchar":
-        "".join(present).encode()
+        for start in range(0, len(present), _CHECKED_AT_ONCE):
+            "".join(present[start : start + _CHECKED_AT_ONCE]).encode()
         return list(values)
     if parsed.id == "boolean":
         return [None if value is None else ("true" if value else "false") for value in values]

@@ -7,7 +7,7 @@ dtype with None for missing, nested values are Python lists and dicts.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -27,12 +27,36 @@ _DTYPES: Mapping[str, Any] = {
 }
 
 
+class PlainRows:
+    """A frame's rows as plain dicts, each made when it is asked for: None for everything missing, Python
+    values for NumPy's.
+    """
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self._count = len(frame)
+        self._columns = {str(name): frame.iloc[:, at].tolist() for at, name in enumerate(frame.columns)}
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, position: int) -> dict[str, Any]:
+        return self._row([values[position] for values in self._columns.values()])
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return map(self._row, zip(*self._columns.values(), strict=True))
+
+    def column(self, name: str) -> list[Any]:
+        """The values of a column as they are."""
+        return self._columns[name]
+
+    def _row(self, values: Iterable[Any]) -> dict[str, Any]:
+        named = zip(self._columns, values, strict=True)
+        return {name: None if is_missing(value) else value for name, value in named}
+
+
 def rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """The frame's rows as plain dicts: None for everything missing, Python values for NumPy's."""
-    names = [str(name) for name in frame.columns]
-    columns = [frame.iloc[:, position].tolist() for position in range(len(names))]
-    for values in zip(*columns, strict=True):
-        yield {name: None if is_missing(value) else value for name, value in zip(names, values, strict=True)}
+    """All of a frame's rows, see `PlainRows`."""
+    return iter(PlainRows(frame))
 
 
 def typed_frame(columns: Sequence[Column], fetched: Sequence[Sequence[Any]]) -> pd.DataFrame:
@@ -40,13 +64,14 @@ def typed_frame(columns: Sequence[Column], fetched: Sequence[Sequence[Any]]) -> 
     by_column = list(zip(*fetched, strict=True)) if fetched else [() for _ in columns]
     return pd.DataFrame(
         {
-            column.name: _series(column, list(values))
+            column.name: typed_series(column, list(values))
             for column, values in zip(columns, by_column, strict=True)
         }
     )
 
 
-def _series(column: Column, values: list[Any]) -> pd.Series[Any]:
+def typed_series(column: Column, values: list[Any]) -> pd.Series[Any]:
+    """A column's values with the dtype that says what they are."""
     sql_type = type_of(column.sql_type)
     if is_document(sql_type) or is_json(sql_type):
         python = _python(sql_type)

@@ -13,9 +13,9 @@ from pydantic import BaseModel
 
 from llm_assets.insights.extract import extract
 from llm_assets.insights.prompts import Extractor
-from llm_assets.insights.quality import AnswerQuality, quality_by_model
+from llm_assets.insights.quality import AnswerQuality, QualityCounts
 from llm_assets.llm.requests import ChatRequest, Outcome
-from llm_assets.orchestration.metadata import call_metadata
+from llm_assets.orchestration.metadata import CallSums
 from llm_assets.orchestration.rows import insight_row
 from llm_assets.records import RowStatus, Transcript
 from llm_assets.warehouse.query import query
@@ -69,8 +69,12 @@ WEAK = AnswerQuality(answers=4, valid=1, refused=1, invalid_output=2, fallbacks=
 async def test_each_model_is_counted_for_itself() -> None:
     """Valid at once, valid after a repair, refused, invalid, and given in the place of another model."""
     outcomes = [outcome for _, some in await extracted() for outcome in some]
-    assert quality_by_model(outcomes) == {"openai.strong": STRONG, "openai.weak": WEAK}
-    metadata = call_metadata(outcomes)
+    counts, sums = QualityCounts(), CallSums()
+    for outcome in outcomes:
+        counts.add(outcome)
+        sums.add(outcome)
+    assert counts.by_model() == {"openai.strong": STRONG, "openai.weak": WEAK}
+    metadata = sums.metadata()
     assert (metadata["openai.strong.valid"], metadata["openai.strong.repaired"]) == (2, 1)
     assert (metadata["openai.weak.refused"], metadata["openai.weak.invalid_output"]) == (1, 2)
 

@@ -17,7 +17,7 @@ from llm_assets.errors import ConnectionFailed
 from llm_assets.llm.metrics import Histogram, MetricsSnapshot, QuotaUse
 from llm_assets.llm.models import BudgetConfig
 from llm_assets.llm.requests import Answer, Outcome
-from llm_assets.orchestration.chart import calls_chart, timeline
+from llm_assets.orchestration.chart import CallsChart
 from llm_assets.orchestration.checks import (
     BUDGET_USE,
     CHECK_NAMES,
@@ -33,7 +33,7 @@ from llm_assets.orchestration.checks import (
     CheckLimits,
     Facts,
 )
-from llm_assets.orchestration.metadata import call_metadata, preview, row_metadata
+from llm_assets.orchestration.metadata import CallSums, preview, row_metadata
 from llm_assets.usage import Usage
 
 NOW = datetime(2026, 3, 3, tzinfo=UTC)
@@ -59,6 +59,20 @@ def outcome(**changed: Any) -> Outcome:
         "finished_at": NOW,
     }
     return Outcome(**given | changed)
+
+
+def chart(*outcomes: Outcome) -> CallsChart:
+    made = CallsChart()
+    for each in outcomes:
+        made.add(each)
+    return made
+
+
+def sums(*outcomes: Outcome) -> dict[str, Any]:
+    made = CallSums()
+    for each in outcomes:
+        made.add(each)
+    return made.metadata()
 
 
 def judged(check: Check, limits: CheckLimits = USUAL_LIMITS, **facts: Any) -> dg.AssetCheckResult:
@@ -208,23 +222,23 @@ def test_the_picture_shows_when_calls_were_answered_and_refused_and_what_models_
         outcome(model="<b>&model", finished_at=NOW + timedelta(seconds=number), rate_limited=number % 2)
         for number in range(11)
     ]
-    line = timeline(calls)
+    line = chart(*calls).timeline()
     assert (line.seconds, sum(line.answered), sum(line.refused)) == (10.0, 11, 5)
     assert line.answered[-1] == 1
-    markdown = calls_chart(calls)
+    markdown = chart(*calls).markdown()
     assert markdown is not None
     encoded = markdown.rpartition("base64,")[2].removesuffix(")")
     texts = [each.text for each in ElementTree.fromstring(base64.b64decode(encoded)).iter() if each.text]
     assert "<b>&model" in texts
     assert "2.7500" in texts
     assert len(markdown) < 20_000
-    assert calls_chart([outcome(from_journal=True, attempts=0)]) is None
-    assert calls_chart([outcome()]) is not None
+    assert chart(outcome(from_journal=True, attempts=0)).markdown() is None
+    assert chart(outcome()).markdown() is not None
 
 
 def test_cost_is_of_the_rows_and_spending_is_of_the_run() -> None:
     """An answer from the journal costs what it cost once and adds nothing to the bill."""
-    metadata = call_metadata([outcome(), outcome(from_journal=True, attempts=0)])
+    metadata = sums(outcome(), outcome(from_journal=True, attempts=0))
     assert (metadata["cost_usd"], metadata["spent_usd"]) == (0.5, 0.25)
     assert (metadata["calls"], metadata["journal_hits"], metadata["attempts"]) == (2, 1, 1)
     assert (metadata["openai.gpt-6-luna.calls"], metadata["openai.gpt-6-luna.cost_usd"]) == (2, 0.5)
@@ -232,7 +246,7 @@ def test_cost_is_of_the_rows_and_spending_is_of_the_run() -> None:
 
 def test_an_unknown_price_is_counted_not_zero() -> None:
     """The sum of the known costs is not passed off as the whole."""
-    metadata = call_metadata([outcome(cost_usd=None), outcome(answer=None, error=ConnectionFailed("x"))])
+    metadata = sums(outcome(cost_usd=None), outcome(answer=None, error=ConnectionFailed("x")))
     assert metadata["calls_of_unknown_price"] == 1
 
 

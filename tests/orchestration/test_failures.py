@@ -17,7 +17,7 @@ from llm_assets.errors import (
     StateUnavailable,
     WarehouseLocked,
 )
-from llm_assets.orchestration.errors import as_failures, unmended_failure
+from llm_assets.orchestration.errors import Outages, as_failures, unmended_failure
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,12 @@ def test_facts_of_a_call_are_metadata() -> None:
 
 def test_an_outage_counts_what_it_left_undone() -> None:
     """The failure says how many rows are missing and that nothing was replaced."""
-    failure = unmended_failure("transcripts", [ConnectionFailed("refused"), ConnectionFailed("reset")], 10)
+    outages = Outages()
+    for error in (ConnectionFailed("refused"), None, ConnectionFailed("reset")):
+        outages.add(error)
+    failure = unmended_failure("transcripts", outages, 10)
     assert "2 of 10 transcripts" in str(failure.description)
+    assert "(ConnectionFailed); the first: refused." in str(failure.description)
     assert "left as it was" in str(failure.description)
     assert failure.allow_retries
 

@@ -84,14 +84,14 @@ OUTCOME = Outcome(
 def test_recordings_come_back_as_they_were() -> None:
     """Unknown facts stay unknown; whole numbers stay whole."""
     frame = frame_of(RECORDINGS, [recording_row(RECORDING), recording_row(BROKEN)])
-    assert recordings_of(frame) == [RECORDING, BROKEN]
+    assert [*recordings_of(frame)] == [RECORDING, BROKEN]
 
 
 def test_recordings_come_back_from_frames_of_other_io_managers() -> None:
     """Dates as timestamps and integers as floats are understood."""
     frame = pd.DataFrame([recording_row(RECORDING), recording_row(BROKEN)])
     frame["partition_date"] = pd.to_datetime(frame["partition_date"])
-    assert recordings_of(frame) == [RECORDING, BROKEN]
+    assert [*recordings_of(frame)] == [RECORDING, BROKEN]
 
 
 def test_transcripts_come_back_from_the_tables(tmp_path: Path) -> None:
@@ -103,7 +103,9 @@ def test_transcripts_come_back_from_the_tables(tmp_path: Path) -> None:
         [transcript_row(DAY, TRANSCRIPT, [OUTCOME], "run-1"), transcript_row(DAY, failed, [], "run-1")],
     )
     replace_partition(path, TRANSCRIPTS, [DAY], frame)
-    assert transcripts_of(read_partition(path, TRANSCRIPTS, [DAY])) == [(DAY, TRANSCRIPT), (DAY, failed)]
+    back = transcripts_of(read_partition(path, TRANSCRIPTS, [DAY]))
+    assert [*back] == [back[0], back[1]] == [TRANSCRIPT, failed]
+    assert [*back.contents()] == [(DAY, "a" * 20), (DAY, "b" * 20)]
 
 
 def test_a_failed_call_says_why() -> None:

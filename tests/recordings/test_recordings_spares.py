@@ -39,11 +39,11 @@ def spares() -> Iterator[SpareWorkers]:
     spares.clear()
 
 
-def asked(spares: SpareWorkers, memory_bytes: int = MEMORY_BYTES) -> int:
+def asked(spares: SpareWorkers, memory_bytes: int = MEMORY_BYTES, *, keeps: bool = True) -> int:
     """Which process does a job, in an event loop of its own."""
 
     async def ask() -> int:
-        pool = WorkerPool(1, memory_bytes, spares)
+        pool = WorkerPool(1, memory_bytes, spares, spares if keeps else None)
         try:
             (process,) = [each async for each in pool.results(WhoAreYou(), AMPLE_SECONDS)]
             return process
@@ -74,6 +74,14 @@ def test_a_worker_serves_one_event_loop_after_another(spares: SpareWorkers) -> N
     assert [asked(spares), asked(spares)] == [first, first]
 
 
+def test_the_last_step_that_needs_workers_ends_them(spares: SpareWorkers) -> None:
+    """What it took over does not lie about while others need the memory."""
+    first = asked(spares)
+    assert asked(spares, keeps=False) == first
+    assert not is_there(first)
+    assert asked(spares) != first
+
+
 def test_one_with_other_bounds_is_another(spares: SpareWorkers) -> None:
     """What a process may take is bound when it starts."""
     assert asked(spares) != asked(spares, MEMORY_BYTES * 2)
@@ -100,7 +108,7 @@ def test_no_more_are_kept_than_wanted() -> None:
 
 async def test_one_that_is_at_work_is_ended_not_kept(spares: SpareWorkers) -> None:
     """It is at an unknown point: the next one would get its answers."""
-    pool = WorkerPool(1, MEMORY_BYTES, spares)
+    pool = WorkerPool(1, MEMORY_BYTES, spares, spares)
     results = pool.results(Crash(), AMPLE_SECONDS)
     process = await anext(results)
     await pool.close()
