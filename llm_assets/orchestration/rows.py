@@ -7,9 +7,10 @@ them. Frames of other IO managers may give dates as timestamps and whole numbers
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from datetime import date, datetime
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, Generic, TypeVar
 
 import pandas as pd
@@ -22,6 +23,10 @@ from llm_assets.warehouse.tables import Table
 
 Item = TypeVar("Item", Recording, Transcript)
 Content = tuple[date, str]  # a day and a recording's id
+
+# As the columns of the tables keep it.
+_BILLIONTH = Decimal("1e-9")
+_EXACT = Context(prec=40)
 
 _WHOLE_NUMBERS = frozenset({"size_bytes", "channels", "sample_rate", "chunk_count"})
 
@@ -65,13 +70,13 @@ def recording_row(recording: Recording) -> Row:
     return _values(recording)
 
 
-def transcript_row(day: date, transcript: Transcript, outcomes: Iterable[Outcome], run_id: str) -> Row:
-    row = _values(transcript) | {"partition_date": day, "llm_calls": call_rows(outcomes, run_id)}
+def transcript_row(day: date, transcript: Transcript, outcomes: Sequence[Outcome], run_id: str) -> Row:
+    row = _values(transcript) | _called(day, transcript, outcomes, run_id)
     return row | {"segments": _json([_values(segment) for segment in transcript.segments])}
 
 
-def insight_row(day: date, insight: Insight, outcomes: Iterable[Outcome], run_id: str) -> Row:
-    row = _values(insight) | {"partition_date": day, "llm_calls": call_rows(outcomes, run_id)}
+def insight_row(day: date, insight: Insight, outcomes: Sequence[Outcome], run_id: str) -> Row:
+    row = _values(insight) | _called(day, insight, outcomes, run_id)
     del row["output"]
     return row | (insight.output or {})
 
@@ -86,19 +91,28 @@ def transcripts_of(frame: pd.DataFrame) -> FrameItems[Transcript]:
     return FrameItems(frame, lambda _, row: Transcript(**_fields(Transcript, row) | _segments(row)))
 
 
-def call_rows(outcomes: Iterable[Outcome], run_id: str) -> str:
-    """The calls behind one row as JSON text: a list of `llm_calls` rows."""
-    return _json([_call_row(outcome, run_id) for outcome in outcomes])
+def _called(day: date, result: Transcript | Insight, outcomes: Sequence[Outcome], run_id: str) -> Row:
+    """The calls behind a row as JSON text, a list of `llm_calls` rows, and what they cost together.
+
+    Each amount is rounded for its column, and only then added up: the sum over rows is that over calls.
+    """
+    calls = [_call_row(outcome, run_id) for outcome in outcomes]
+    cost_usd = result.cost_usd
+    if cost_usd is not None and calls:
+        cost_usd = sum((call["cost_usd"] for call in calls if call["cost_usd"] is not None), Decimal(0))
+    return {"partition_date": day, "llm_calls": _json(calls), "cost_usd": cost_usd}
 
 
 def _call_row(outcome: Outcome, run_id: str) -> dict[str, Any]:
     usage = outcome.usage
+    cost_usd = outcome.cost_usd
     same = ("provider", "model", "endpoint", "attempts", "rate_limited", "wait_seconds", "latency_seconds",
-            "cost_usd", "from_journal", "fallback_reason", "http_status", "request_id", "started_at",
+            "from_journal", "fallback_reason", "http_status", "request_id", "started_at",
             "finished_at")  # fmt: skip
     return {name: getattr(outcome, name) for name in same} | {
         "run_id": run_id,
         "status": outcome.status.value,
+        "cost_usd": None if cost_usd is None else cost_usd.quantize(_BILLIONTH, ROUND_HALF_EVEN, _EXACT),
         "input_tokens": usage.input_tokens,
         "cached_tokens": usage.cached_tokens,
         "output_tokens": usage.output_tokens,

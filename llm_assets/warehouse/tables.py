@@ -1,7 +1,8 @@
 """What the tables are: names, types and the meaning of every column. Plain values, no DuckDB.
 
 What a reader would get wrong: `cost_usd` is what an answer cost when it was paid for, also in a row
-that came from the journal. What a run added to the bill is the sum where `from_journal` is false.
+that came from the journal. What a run added to the bill is the sum over `llm_calls` where `from_journal` is
+false. Of several rows of the same content in a day, one has the cost and the others 0.
 """
 
 from __future__ import annotations
@@ -117,8 +118,8 @@ _ANSWERED_BY = (
 _COST = Column(
     "cost_usd",
     USD,
-    "What the answers cost when they were paid for, in US dollars to the nearest billionth; "
-    "NULL when a price is unknown.",
+    "What the answers cost when they were paid for, in US dollars to the nearest billionth; 0 for a second "
+    "recording with the same content on the same day; NULL when a price is unknown.",
     optional=True,
     rounded=True,
 )

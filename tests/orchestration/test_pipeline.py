@@ -176,6 +176,12 @@ def test_the_same_content_twice_is_asked_once_and_is_two_rows(
     assert pipeline.rows("SELECT count(*) FROM transcripts") == [(2,)]
     assert pipeline.rows("SELECT count(*) FROM insights WHERE status = 'ok'") == [(2,)]
     assert pipeline.rows("SELECT count(*) FROM segments") == [(1,)]
+    for table in ("transcripts", "insights"):
+        ((of_calls,),) = pipeline.rows(f"SELECT sum(cost_usd) FROM llm_calls WHERE asset = '{table}'")
+        costs = [cost for (cost,) in pipeline.rows(f"SELECT cost_usd FROM {table} ORDER BY 1")]
+        assert costs == [0, of_calls]
+        assert of_calls > 0
+    assert pipeline.rows("SELECT input_tokens > 0 FROM insights ORDER BY 1") == [(False,), (True,)]
 
 
 def test_without_key_and_server_one_error_before_any_work(
