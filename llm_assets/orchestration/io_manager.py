@@ -47,6 +47,15 @@ class DuckDBFrameIOManager(dg.ConfigurableIOManager):
             replace_partition(self.path, table, days, obj, lock_timeout_seconds=self.lock_timeout_seconds)
         context.add_output_metadata(self._table_metadata(table) | _row_count(obj, len(days)))
 
+    def require_fit(self, key: dg.AssetKey, metadata: Mapping[str, Any]) -> None:
+        """Raises what `handle_output` would raise for any rows of this asset: before they are paid for."""
+        from llm_assets.warehouse.owners import require_own_table
+        from llm_assets.warehouse.replace import require_fit
+
+        table = _table_of(key, metadata)
+        require_own_table(self.path, table.name, key.to_user_string(), note=False)
+        require_fit(self.path, table)
+
     def load_input(self, context: dg.InputContext) -> DataFrame:
         from llm_assets.warehouse.read import read_partition
 
@@ -76,6 +85,13 @@ def _require_materialized(context: dg.InputContext, frame: DataFrame) -> None:
     if missing:
         name = context.asset_key.to_user_string()
         raise WarehouseMissing(f"{name} of {missing[0]} was never materialized; materialize {name} first")
+
+
+def require_fit(context: dg.AssetExecutionContext, io_manager_key: str) -> None:
+    """Before anything is asked: refuse rows that our own I/O manager could not keep."""
+    keeper = getattr(context.resources, io_manager_key)
+    if isinstance(keeper, DuckDBFrameIOManager):
+        keeper.require_fit(context.asset_key, context.assets_def.metadata_by_key[context.asset_key])
 
 
 def column_schema(table: Table) -> dg.TableSchema:

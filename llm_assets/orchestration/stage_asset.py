@@ -152,15 +152,18 @@ def build_stage_asset(stage: StageAsset, surroundings: Surroundings) -> dg.Asset
             partitions_def=surroundings.partitions,
             retry_policy=surroundings.retry_policy,
             backfill_policy=dg.BackfillPolicy.multi_run(surroundings.days_per_backfill_run),
-            required_resource_keys={surroundings.openai_key} if stage.upstream else set(),
+            required_resource_keys={surroundings.io_manager_key}
+            | ({surroundings.openai_key} if stage.upstream else set()),
             io_manager_key=surroundings.io_manager_key,
             check_specs=[check.spec(spec.key) for check in stage.checks],
         )
         def asset(context: dg.AssetExecutionContext, **inputs: Any):
+            from llm_assets.orchestration.io_manager import require_fit
             from llm_assets.orchestration.stage_result import Judging, told
 
             upstream, budget = inputs.get("upstream"), None
             with as_failures():
+                require_fit(context, surroundings.io_manager_key)
                 if stage.upstream:
                     budget = openai_of(context, surroundings).client_config().budget
                     context.add_asset_metadata(stage.column_lineage())

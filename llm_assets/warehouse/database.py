@@ -13,7 +13,7 @@ from datetime import date
 import duckdb
 
 from llm_assets.errors import WarehouseError
-from llm_assets.warehouse.layout import Layout, evolved, without_column
+from llm_assets.warehouse.layout import Layout, evolved, require_fit, without_column
 from llm_assets.warehouse.names import identifier, in_partitions, literal
 from llm_assets.warehouse.sessions import Connection, transaction, translated
 from llm_assets.warehouse.staging import StagedRows, cast_sql
@@ -54,6 +54,14 @@ class DatabaseTables:
                     known[table.name] = Layout(table)
                     _bring_in_line(connection, None, known[table.name])
             create_views(connection, [layout.table for layout in known.values()])
+
+    def require_fit(self, tables: Sequence[Table]) -> None:
+        """See `stores.Tables`."""
+        require_fit(self.layouts(), tables)
+
+    def owner(self, table: str, asset: str | None) -> tuple[str | None, str]:
+        """See `stores.Tables`. Nothing is noted here: a team gives each pipeline a database of its own."""
+        return None, self._name
 
     def partitions(self, connection: Connection, table: str, days: Sequence[date]) -> Partitions | None:
         """See `stores.Tables`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, cast
 
@@ -67,6 +67,13 @@ def evolved(stored: Layout | None, table: Table) -> Layout:
     # Not required, even when it is defined so: the rows that are there have no value for it.
     columns += [replace(column, required=False) for column in defined.values()]
     return replace(stored, table=Table(table.name, tuple(columns), description=table.description))
+
+
+def require_fit(known: Mapping[str, Layout], tables: Iterable[Table]) -> None:
+    """Raises TableMismatch when rows of one of these tables could not go into those that there are."""
+    by_name = {name.lower(): layout for name, layout in known.items()}
+    for table in tables:
+        evolved(by_name.get(table.name.lower()), table)
 
 
 def without_column(stored: Layout, name: str) -> Layout:

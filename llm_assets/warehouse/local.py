@@ -21,14 +21,16 @@ import duckdb
 from llm_assets.errors import WarehouseMissing
 from llm_assets.warehouse import catalogue, scratch, shown
 from llm_assets.warehouse.catalogue import DataFile
-from llm_assets.warehouse.layout import Layout, evolved, without_column
+from llm_assets.warehouse.layout import Layout, evolved, require_fit, without_column
 from llm_assets.warehouse.names import folder_name
+from llm_assets.warehouse.owners import note_of, noted
 from llm_assets.warehouse.parquet import write_parquet
 from llm_assets.warehouse.rows_sql import table_sql
 from llm_assets.warehouse.sessions import Connection, attached, lock_down, transaction, translated
 from llm_assets.warehouse.snapshots import Snapshots
 from llm_assets.warehouse.staging import StagedRows
 from llm_assets.warehouse.stores import Partitions
+from llm_assets.warehouse.tables import Table
 from llm_assets.warehouse.turns import turn
 
 # Files that no catalogue names: a writer was killed before it published them, or has not got that far.
@@ -103,6 +105,11 @@ class LocalTables:
             if file.parent in folders
         ]
 
+    def owner(self, table: str, asset: str | None) -> tuple[str | None, str]:
+        """See `stores.Tables`."""
+        note = note_of(str(self.folder), table)
+        return noted(Path(note), asset), note
+
     def partitions(self, connection: Connection, table: str, days: Sequence[date]) -> Partitions | None:
         """See `stores.Tables`."""
         layout = catalogue.layout(connection, table)
@@ -112,6 +119,16 @@ class LocalTables:
         folder = catalogue.folder_of(connection) or self.folder
         selects = [table_sql(layout, {file.shape: [str(folder / file.path)]}) for file in files]
         return Partitions(layout, selects)
+
+    def require_fit(self, tables: Sequence[Table]) -> None:
+        """See `stores.Tables`."""
+        if self.path.exists():
+            with self.reading() as connection:
+                known = catalogue.layouts(connection)
+                require_fit(known, tables)
+                for table in tables:
+                    if table.name not in known:
+                        shown.refuse_other_table(connection, table)
 
     def layouts(self) -> dict[str, Layout]:
         """See `stores.Tables`."""

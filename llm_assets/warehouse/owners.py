@@ -1,6 +1,6 @@
-"""Which asset writes a table: two that would replace each other's days in one file are refused.
+"""Which asset writes a table: two that would replace each other's days in one place are refused.
 
-A table is called by the last part of its asset's key, so two instances that were pointed at one file would
+A table is called by the last part of its asset's key, so two instances that were pointed at one place would
 share their tables. The first asset that writes a table is noted beside the table's rows.
 """
 
@@ -10,33 +10,37 @@ import os
 from pathlib import Path
 
 from llm_assets.errors import ConfigurationError
-from llm_assets.warehouse.local import LocalTables
 from llm_assets.warehouse.names import folder_name
-from llm_assets.warehouse.stores import is_database
+from llm_assets.warehouse.stores import tables_at
 
 _NOTE = "_asset"
 
 
-def require_own_table(place: str, table: str, asset: str) -> None:
+def require_own_table(place: str, table: str, asset: str, *, note: bool = True) -> None:
     """Note that this asset writes the table. Raises ConfigurationError when another one does.
 
-    For DuckDB files: tables at a URL or in a database are not looked after.
+    Without `note` it only looks. Tables in a database are not looked after.
     """
-    if "://" in place or is_database(place):
-        return
-    note = LocalTables(place).folder / folder_name(table) / _NOTE
-    owner = _noted(note, asset)
-    if owner != asset:
+    owner, written = tables_at(place).owner(table, asset if note else None)
+    if owner not in (None, asset):
         raise ConfigurationError(
             f"Table {table!r} in {place} is written by the asset {owner!r}, so {asset!r} would replace its "
-            "rows. Give each instance a DuckDB file of its own; or, if the asset was renamed, delete "
-            f"{note}"
+            "rows. Give each instance a place of its own, a DuckDB file or a URL; or, if the asset was "
+            f"renamed, delete {written}"
         )
 
 
-def _noted(note: Path, asset: str) -> str:
-    """The asset that is noted, this one if none is. Written aside first: whoever sees it sees all of it."""
+def note_of(folder: str, table: str) -> str:
+    """Where the owner of a table is noted, below the folder of all tables."""
+    return f"{folder}/{folder_name(table)}/{_NOTE}"
+
+
+def noted(note: Path, asset: str | None) -> str | None:
+    """The asset that is noted in this file, this one if none is. Written aside first: whoever sees the note
+    sees all of it."""
     if not note.exists():
+        if asset is None:
+            return None
         note.parent.mkdir(parents=True, exist_ok=True)
         aside = note.with_name(f"{_NOTE}.{os.getpid()}")
         aside.write_text(asset, encoding="utf-8")

@@ -24,8 +24,9 @@ import duckdb
 from fsspec.core import url_to_fs
 
 from llm_assets.errors import ConfigurationError, MissingExtra, WarehouseError, WarehouseMissing
-from llm_assets.warehouse.layout import Layout, evolved, without_column
+from llm_assets.warehouse.layout import Layout, evolved, require_fit, without_column
 from llm_assets.warehouse.names import folder_name, identifier
+from llm_assets.warehouse.owners import note_of
 from llm_assets.warehouse.parquet import write_parquet
 from llm_assets.warehouse.rows_sql import table_sql
 from llm_assets.warehouse.sessions import Connection, RowsMoved, in_memory, lock_down
@@ -95,10 +96,8 @@ class RemoteTables:
         return shape
 
     def _layout(self, place: str) -> Layout | None:
-        try:
-            return Layout.from_json(self._files.cat_file(place))
-        except FileNotFoundError:
-            return None
+        found = self._found(place)
+        return None if found is None else Layout.from_json(found)
 
     def _upload(self, rows: StagedRows, day: date, name: str, scratch: Path) -> None:
         target = f"{self._base}/{folder_name(rows.table.name)}/partition_date={day}/{name}"
@@ -158,6 +157,26 @@ class RemoteTables:
                     )
                 )
         return found
+
+    def require_fit(self, tables: Sequence[Table]) -> None:
+        """See `stores.Tables`."""
+        require_fit(self.layouts(), tables)
+
+    def owner(self, table: str, asset: str | None) -> tuple[str | None, str]:
+        """See `stores.Tables`. Of those that begin at once the last one counts: there are no locks here."""
+        note = note_of(self._base, table)
+        with self._translated():
+            found = self._found(note)
+            if found is None and asset is not None:
+                self._put_bytes(asset.encode(), note)
+                found = self._found(note)
+        return None if found is None else found.decode(), self._place(note)
+
+    def _found(self, place: str) -> bytes | None:
+        try:
+            return self._files.cat_file(place)
+        except FileNotFoundError:
+            return None
 
     def partitions(self, connection: Connection, table: str, days: Sequence[date]) -> Partitions | None:
         """See `stores.Tables`."""

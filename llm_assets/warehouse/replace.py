@@ -40,6 +40,12 @@ def replace_partition(
     tables_at(path).replace(stage(table, days, frame), days, lock_timeout_seconds)
 
 
+def require_fit(path: str, table: Table) -> None:
+    """Before there are rows: raises what `replace_partition` would raise for any rows of this table, children
+    included."""
+    tables_at(path).require_fit([table, *(child.table for child in table.children)])
+
+
 def _days(partition_dates: Sequence[date]) -> list[date]:
     days = sorted({day.date() if isinstance(day, datetime) else day for day in partition_dates})
     if not days:

@@ -41,7 +41,7 @@ def show(connection: Connection, folder: Path, layout: Layout, days: Sequence[da
     """Create or renew the table's view, with its comments; or where only the files of some days have
     changed, what shows those."""
     if days is None:
-        _refuse_other_table(connection, layout.table)
+        refuse_other_table(connection, layout.table)
     before = _years(connection, layout.table)
     changed = None if days is None else sorted({day.year for day in days})
     now = _show_years(connection, folder, layout, changed)
@@ -83,7 +83,8 @@ def _year_view(table: Table, year: int) -> str:
     return f"llm_assets_state.{identifier(f'{table.name} {year}')}"
 
 
-def _refuse_other_table(connection: Connection, table: Table) -> None:
+def refuse_other_table(connection: Connection, table: Table) -> None:
+    """Raises WarehouseError when the file has a table of this name that is none of ours."""
     if connection.execute(_OTHER_TABLES, {"names": [table.name.lower()]}).fetchone():
         raise WarehouseError(
             f'the DuckDB file has a table "{table.name}" of its own, whose rows are not replaced by days. '

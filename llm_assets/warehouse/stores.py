@@ -11,6 +11,7 @@ from typing import Protocol
 from llm_assets.warehouse.layout import Layout
 from llm_assets.warehouse.sessions import Connection
 from llm_assets.warehouse.staging import StagedRows
+from llm_assets.warehouse.tables import Table
 
 # Names that DuckDB itself knows how to connect to; what is behind them keeps tables of its own.
 _DATABASES = ("md:", "motherduck:", "ducklake:")
@@ -28,6 +29,14 @@ class Tables(Protocol):
     """Tables in one place."""
 
     def replace(self, staged: Sequence[StagedRows], days: Sequence[date], timeout_seconds: float) -> None: ...
+
+    def require_fit(self, tables: Sequence[Table]) -> None:
+        """Raises TableMismatch, or WarehouseError, when `replace` would refuse rows of these tables."""
+        ...
+
+    def owner(self, table: str, asset: str | None) -> tuple[str | None, str]:
+        """The asset that is noted as the table's writer, and where. With an `asset` that one, if none is."""
+        ...
 
     def partitions(self, connection: Connection, table: str, days: Sequence[date]) -> Partitions | None:
         """The rows of these days, None when the table was never written."""

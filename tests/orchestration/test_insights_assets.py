@@ -80,7 +80,7 @@ class Project:
 
     def __init__(self, folder: Path, server: Emulator) -> None:
         self.path = str(folder / "tables.duckdb")
-        self.resources = {
+        self.resources: dict[str, Any] = {
             "openai": OpenAIResource(
                 base_url=server.base_url, chat=["gpt-6-luna"], state=str(folder / "state.sqlite")
             ),
@@ -124,6 +124,54 @@ def test_each_extractor_has_its_table_and_its_chain(project: Project) -> None:
     ]
     calls = "SELECT asset, model, count(*) FROM llm_calls GROUP BY ALL ORDER BY ALL"
     assert project.rows(calls) == [("feelings", "gpt-6-luna", 2), ("reasons", "large", 2)]
+
+
+def at(folder: Path, place: str) -> str:
+    """A file's path or a URL in this folder."""
+    return place.replace("://", f"://{folder}/") if "://" in place else str(folder / place)
+
+
+class Felt(BaseModel):
+    """How the customer felt, as a number."""
+
+    sentiment: int
+
+
+@pytest.mark.parametrize("place", ["tables.duckdb", "file://tables"])
+def test_what_could_not_be_kept_is_not_asked_for(
+    project: Project, emulator: Emulator, tmp_path: Path, place: str
+) -> None:
+    """Another type under a column's name is refused before the first call, with the ways out."""
+    project.resources["io_manager"] = DuckDBFrameIOManager(path=at(tmp_path, place))
+    assert project.run(build_insights_asset("feelings", Feeling, "Look.", DAYS)).success
+    served = emulator.audit.served
+    with pytest.raises(dg.Failure, match=r"llm-assets migrate --drop-column feelings\.sentiment") as refused:
+        project.run(build_insights_asset("feelings", Felt, "Look.", DAYS))
+    assert not refused.value.allow_retries
+    assert emulator.audit.served == served
+    assert project.run(build_insights_asset("felt", Felt, "Look.", DAYS)).success
+
+
+@pytest.mark.parametrize("place", ["tables.duckdb", "file://tables"])
+def test_another_assets_table_is_refused_before_it_is_asked_for(
+    project: Project, emulator: Emulator, tmp_path: Path, place: str
+) -> None:
+    """Two instances pointed at one place: the second pays nothing for rows that it could not write."""
+    project.resources["io_manager"] = DuckDBFrameIOManager(path=at(tmp_path, place))
+    assert project.run(build_insights_asset("feelings", Feeling, "Look.", DAYS)).success
+    served = emulator.audit.served
+    others = build_insights_asset(
+        "feelings", Reason, "Look.", DAYS, prefix="sales", io_manager_key="io_manager"
+    )
+    with pytest.raises(dg.Failure, match="is written by the asset 'feelings'"):
+        project.run(others)
+    assert emulator.audit.served == served
+
+
+def test_an_io_manager_of_another_kind_is_not_asked(project: Project) -> None:
+    """What Dagster's own keeps, it keeps."""
+    project.resources["io_manager"] = dg.mem_io_manager
+    assert project.run(build_insights_asset("feelings", Feeling, "Look.", DAYS)).success
 
 
 def test_a_change_asks_only_what_it_changes(project: Project, emulator: Emulator) -> None:

@@ -29,7 +29,7 @@ from llm_assets.orchestration.connect import connect
 from llm_assets.warehouse import snapshots
 from llm_assets.warehouse.query import query, relations
 from llm_assets.warehouse.read import read_partition
-from llm_assets.warehouse.replace import replace_partition
+from llm_assets.warehouse.replace import replace_partition, require_fit
 from llm_assets.warehouse.stores import tables_at
 from llm_assets.warehouse.tables import RECORDINGS, TRANSCRIPTS
 from llm_assets.warehouse.turns import turn
@@ -257,6 +257,8 @@ def test_a_table_in_the_way_can_be_kept(path: str) -> None:
     Path(path).parent.mkdir()
     with duckdb.connect(path) as connection:
         connection.execute("CREATE TABLE recordings AS SELECT 'mine' AS file_name")
+    with pytest.raises(WarehouseError, match="ALTER TABLE"):
+        require_fit(path, RECORDINGS)
     with pytest.raises(WarehouseError, match="ALTER TABLE"):
         write(path)
     assert names(path) == [("mine",)]

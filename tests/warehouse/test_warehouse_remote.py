@@ -14,9 +14,10 @@ import pytest
 from moto.server import ThreadedMotoServer
 from warehouse_samples import DAYS, INSIGHTS, insight_row, recording_row, transcript_row, write_sample
 
-from llm_assets.errors import TableMismatch, WarehouseError, WarehouseMissing
+from llm_assets.errors import ConfigurationError, TableMismatch, WarehouseError, WarehouseMissing
 from llm_assets.orchestration.connect import connect
 from llm_assets.warehouse import remote
+from llm_assets.warehouse.owners import require_own_table
 from llm_assets.warehouse.query import query, relations
 from llm_assets.warehouse.read import read_partition
 from llm_assets.warehouse.replace import replace_partition
@@ -199,6 +200,21 @@ def test_a_question_only_reads_the_tables(url: str, sql: str) -> None:
     replace_partition(url, RECORDINGS, [DAY], pd.DataFrame([recording_row(DAY, "03020")]))
     with pytest.raises(WarehouseError), query(url, sql.format(url=url)) as found:
         list(found.rows)
+
+
+def test_a_table_is_written_by_one_asset(url: str) -> None:
+    """The first one that writes it is noted; another one is refused, and to look notes nothing."""
+    require_own_table(url, "insights", "sales/insights", note=False)
+    require_own_table(url, "insights", "insights")
+    require_own_table(url, "insights", "insights")
+    for note in (True, False):
+        with pytest.raises(
+            ConfigurationError, match=r"written by the asset 'insights'.*delete .*insights/_asset"
+        ):
+            require_own_table(url, "insights", "sales/insights", note=note)
+    require_own_table(url, "transcripts", "transcripts")
+    replace_partition(url, TRANSCRIPTS, [DAY], transcripts("mine"))
+    assert words(url) == {"mine"}
 
 
 def test_nothing_written_yet_is_said(url: str) -> None:
