@@ -18,8 +18,13 @@ from llm_assets.orchestration.resource import OpenAIResource
 from llm_assets.orchestration.settings import Settings
 
 
-def build_definitions(settings: Settings, openai: OpenAIResource | None = None) -> dg.Definitions:
-    """Assets, checks, job, schedule and resources for these settings."""
+def build_definitions(
+    settings: Settings, openai: OpenAIResource | None = None, **options: Any
+) -> dg.Definitions:
+    """Assets, checks, job, schedule and resources for these settings.
+
+    `options` are further ones of `build_audio_insights`.
+    """
     surroundings = dg.Definitions(
         resources={
             "openai": openai or build_resource(settings),
@@ -29,7 +34,7 @@ def build_definitions(settings: Settings, openai: OpenAIResource | None = None) 
         executor=dg.in_process_executor,
     )
     days = daily_partitions(settings)
-    pipeline = build_audio_insights(settings.recordings, days)
+    pipeline = build_audio_insights(settings.recordings, days, **options)
     stages = [asset.key for asset in pipeline.assets or () if isinstance(asset, dg.AssetsDefinition)]
     report = build_report_asset(settings.duckdb_path, days, stages)
     return dg.Definitions.merge(pipeline, dg.Definitions(assets=[report]), surroundings)

@@ -5,6 +5,7 @@
     │   ├── OutputModelError          an output model that no strict schema can express
     │   └── MissingExtra              an optional dependency is not installed
     ├── RecordingsUnavailable         the place of the recordings cannot be listed
+    │   └── RecordingsRefused         it is not there, or not for these credentials
     ├── RecordingUnreadable           one recording cannot be decoded: a row, not a failed run
     │   ├── RecordingForbidden        it is there and may not be read
     │   └── RecordingSilent           nothing is heard in it
@@ -70,6 +71,10 @@ class MissingExtra(ConfigurationError):
 
 class RecordingsUnavailable(LLMAssetsError):
     """The place of the recordings cannot be listed."""
+
+
+class RecordingsRefused(RecordingsUnavailable):
+    """The place of the recordings is not there, or may not be read: a person has to change something."""
 
 
 class RecordingUnreadable(LLMAssetsError):

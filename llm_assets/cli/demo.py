@@ -91,7 +91,9 @@ def _materialize(screen: Screen) -> None:
     settings = Settings.from_env()
     # The emulator has no limits, so there are none to learn: the first call need not go alone.
     limits = dict.fromkeys((*settings.chat_chain, *settings.transcription_chain), _UNLIMITED)
-    job = build_definitions(settings, build_resource(settings, limits=limits)).resolve_job_def(JOB_NAME)
+    # Somebody watches: what fails is said at once.
+    defs = build_definitions(settings, build_resource(settings, limits=limits), retry_policy=None)
+    job = defs.resolve_job_def(JOB_NAME)
     with dg.DagsterInstance.get() as instance, watching(screen.show):
         # One run over all days, as a backfill makes it: the recognizer never waits for a day to end.
         materialize_days(job, instance, SAMPLE_DAYS[0], SAMPLE_DAYS[-1])

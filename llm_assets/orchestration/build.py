@@ -17,6 +17,7 @@ from llm_assets.insights.prompts import Extractor, call_insights_extractor
 from llm_assets.orchestration.assets import insights_asset, recordings_asset, transcripts_asset
 from llm_assets.orchestration.checks import USUAL_LIMITS, CheckLimits
 from llm_assets.orchestration.jobs import JOB_NAME, daily_job
+from llm_assets.orchestration.outages import AFTER_AN_OUTAGE
 from llm_assets.orchestration.schedule import EVERY_MORNING, DailyRhythm, daily_schedule
 from llm_assets.orchestration.sensor import LATEST_DAYS, LateRecordings, late_recordings_sensor
 from llm_assets.orchestration.stage_asset import (
@@ -43,7 +44,7 @@ def build_audio_insights(
     checks: CheckLimits = USUAL_LIMITS,
     fresh_within_hours: float | None = None,
     owners: Sequence[str] = (),
-    retry_policy: dg.RetryPolicy | None = None,
+    retry_policy: dg.RetryPolicy | None = AFTER_AN_OUTAGE,
     translation: Translation | None = None,
 ) -> dg.Definitions:
     """Assets `recordings`, `transcripts` and one per extractor; checks, a job, a schedule and a sensor.
@@ -52,8 +53,9 @@ def build_audio_insights(
     under `openai_key`, and an IO manager that keeps data frames under `io_manager_key`. Several instances
     live side by side by their `prefix`, each with an IO manager of its own (`<prefix>_io_manager`), since
     tables are called by the last part of a key. `recordings` is their folder or URL, or a RecordingSource
-    that says more about them. `retry_policy` has an asset tried again after what passes by itself, an outage;
-    a spent budget or a refused key fails at once. `translation` changes how each asset is described.
+    that says more about them. `retry_policy` has an asset tried again after what passes by itself, an outage
+    (twice by default, None for never); a spent budget or a refused key fails at once. `translation` changes
+    how each asset is described.
     Raises ConfigurationError.
     """
     surroundings = Surroundings(

@@ -32,6 +32,7 @@ from llm_assets.orchestration.component_scaffold import AudioInsightsScaffolder
 from llm_assets.orchestration.component_schema import Text, with_precise_schema
 from llm_assets.orchestration.component_templates import Templated
 from llm_assets.orchestration.io_manager import DuckDBFrameIOManager
+from llm_assets.orchestration.outages import AFTER_AN_OUTAGE
 from llm_assets.orchestration.report_asset import build_report_asset
 from llm_assets.orchestration.settings import a_time_zone
 from llm_assets.orchestration.stage_asset import DAYS_PER_BACKFILL_RUN, GROUP
@@ -197,7 +198,7 @@ class AudioInsights(dg.Component, Templated):
         int,
         Field(ge=0),
         described("How often an asset is tried again after an outage, a minute later and on.", [3]),
-    ] = 0
+    ] = AFTER_AN_OUTAGE.max_retries
     translation: Annotated[
         TranslationFn[dg.AssetSpec] | None,
         # Attributes of every asset: key_prefix, group_name, owners, tags and what else Dagster knows.
@@ -264,11 +265,7 @@ class AudioInsights(dg.Component, Templated):
         return asset.map_asset_specs(self.get_asset_spec)
 
     def _retry_policy(self) -> dg.RetryPolicy | None:
-        if not self.retries:
-            return None
-        return dg.RetryPolicy(
-            max_retries=self.retries, delay=60, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
-        )
+        return AFTER_AN_OUTAGE._replace(max_retries=self.retries) if self.retries else None
 
     def _database(self, root: Path) -> str:
         return located(root, self.duckdb or f"data/{self.prefix or 'llm_assets'}.duckdb")

@@ -15,20 +15,28 @@ import dagster as dg
 from llm_assets.errors import (
     BudgetExceeded,
     CallFailed,
-    ConfigurationError,
     CredentialsRefused,
     LLMAssetsError,
     PriceUnknown,
     QuotaExhausted,
+    RecordingsRefused,
+    RecordingsUnavailable,
     RunStopped,
+    StateMissing,
     StateUnavailable,
     TableMismatch,
+    WarehouseError,
+    WarehouseMissing,
+    WorkersUnavailable,
 )
+from llm_assets.llm.retry import is_mendable
 
 V = TypeVar("V")
 
-# Not mended by trying again; a person has to change something first.
-_FINAL = (RunStopped, ConfigurationError, PriceUnknown, TableMismatch)
+# What passes by itself. A failed call is asked whether it does.
+_PASSES = (RecordingsUnavailable, StateUnavailable, WarehouseError, WorkersUnavailable)
+# Among these, what a person has to change first.
+_STAYS = (RecordingsRefused, StateMissing, TableMismatch, WarehouseMissing)
 
 _KEPT = "Everything paid for is kept"
 
@@ -60,8 +68,12 @@ def failure(error: LLMAssetsError) -> dg.Failure:
     return dg.Failure(
         description=description,
         metadata=_facts(error),
-        allow_retries=not isinstance(error, _FINAL),
+        allow_retries=_passes(error),
     )
+
+
+def _passes(error: LLMAssetsError) -> bool:
+    return is_mendable(error) or (isinstance(error, _PASSES) and not isinstance(error, _STAYS))
 
 
 @dataclass(slots=True)

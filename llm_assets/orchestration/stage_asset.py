@@ -17,6 +17,7 @@ from llm_assets.errors import ConfigurationError
 from llm_assets.orchestration.checks import USUAL_LIMITS, Check, CheckLimits
 from llm_assets.orchestration.code_references import Place, caller, code_references
 from llm_assets.orchestration.errors import as_failures
+from llm_assets.orchestration.outages import AFTER_AN_OUTAGE, through_outages
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -60,7 +61,7 @@ class Surroundings:
     check_limits: CheckLimits = USUAL_LIMITS
     fresh_within_hours: float | None = None
     owners: Sequence[str] = ()
-    retry_policy: dg.RetryPolicy | None = None
+    retry_policy: dg.RetryPolicy | None = AFTER_AN_OUTAGE
     translation: Translation = as_it_is
     built_at: Place | None = field(default_factory=caller)
 
@@ -167,10 +168,12 @@ def build_stage_asset(stage: StageAsset, surroundings: Surroundings) -> dg.Asset
                 if stage.upstream:
                     budget = openai_of(context, surroundings).client_config().budget
                     context.add_asset_metadata(stage.column_lineage())
-                made = stage.compute(context, upstream)
-                limits = surroundings.check_limits
-                judging = Judging(checks=stage.checks, limits=limits, upstream=upstream, budget=budget)
-                return told(context, made, judging)
+            made = through_outages(
+                context, surroundings.retry_policy, lambda: stage.compute(context, upstream)
+            )
+            limits = surroundings.check_limits
+            judging = Judging(checks=stage.checks, limits=limits, upstream=upstream, budget=budget)
+            return told(context, made, judging)
 
     return asset
 

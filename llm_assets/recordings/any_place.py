@@ -54,7 +54,7 @@ def _made(source: RecordingSource, options: Mapping[str, Any]) -> tuple[Any, str
     except ImportError as error:
         extra = _EXTRAS.get(source.root.partition("://")[0])
         if extra is None:
-            raise unavailable(source, said(error)) from None
+            raise unavailable(source, said(error), error) from None
         raise MissingExtra(f"reading recordings from {source.place}", extra) from error
     except Exception as error:  # options it does not take, a host that it connects to at once
-        raise unavailable(source, said(error)) from None
+        raise unavailable(source, said(error), error) from None

@@ -70,7 +70,7 @@ def list_days(source: RecordingSource, days: Iterable[date]) -> dict[date, Found
         elif is_recording(source, file):
             found[day].recordings.append(file)
     if is_empty and not open_place(source).exists():
-        raise unavailable(source, "it does not exist")
+        raise unavailable(source, "it does not exist", FileNotFoundError())
     for day in found.values():
         day.recordings.sort(key=lambda recording: recording.path)
         day.sidecars.extend(_beside(day.recordings, undated))

@@ -32,7 +32,7 @@ class LocalPlace:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name) if folder else []
             names = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
         except OSError as error:
-            raise unavailable(self._source, str(error)) from error
+            raise unavailable(self._source, str(error), error) from error
         yield from (name for name in names if name.startswith(start))
 
     def files(self, prefix: str, is_deep: bool) -> Iterator[FoundRecording]:
@@ -43,7 +43,7 @@ class LocalPlace:
             for file, is_astray in walked:
                 yield _listed(file, self._root, is_astray)
         except OSError as error:
-            raise unavailable(self._source, str(error)) from error
+            raise unavailable(self._source, str(error), error) from error
 
     def present(self, paths: Sequence[str]) -> list[str]:
         return [path for path in paths if (self._root / path).is_file()]

@@ -9,17 +9,24 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from llm_assets.errors import RecordingsUnavailable
+from llm_assets.errors import RecordingsRefused, RecordingsUnavailable
 from llm_assets.recordings.source import RecordingSource
 
 VARIABLE = "LLM_ASSETS_RECORDINGS"
 _SECRET = re.compile(r"key|secret|token|pass|credential|signature|sas|connection_string", re.IGNORECASE)
 _SHORTEST_SECRET = 4
+# What file systems make of a wrong name, of credentials and of options that are not good.
+_REFUSALS = (FileNotFoundError, PermissionError, ImportError, TypeError, ValueError)
+_NO_CREDENTIALS = "NoCredentialsError"  # of a library that may not be there
 
 
-def unavailable(source: RecordingSource, reason: str) -> RecordingsUnavailable:
-    """The recordings of the source cannot be listed."""
-    return RecordingsUnavailable(
+def unavailable(
+    source: RecordingSource, reason: str, cause: BaseException | None = None
+) -> RecordingsUnavailable:
+    """The recordings of the source cannot be listed. Some causes pass by themselves, others do not."""
+    is_refusal = isinstance(cause, _REFUSALS) or type(cause).__name__ == _NO_CREDENTIALS
+    kind = RecordingsRefused if is_refusal else RecordingsUnavailable
+    return kind(
         f"The recordings at {source.place} cannot be listed: {without_secrets(reason, source)}. "
         f"Check that place, the credentials for it, and {VARIABLE}."
     )
@@ -33,9 +40,9 @@ def silent(source: RecordingSource, reason: str) -> RecordingsUnavailable:
     )
 
 
-def forbidden(source: RecordingSource, count: int, reason: str) -> RecordingsUnavailable:
+def forbidden(source: RecordingSource, count: int, reason: str) -> RecordingsRefused:
     """The place can be listed, and none of its recordings may be read."""
-    return RecordingsUnavailable(
+    return RecordingsRefused(
         f"None of the {count} recordings at {source.place} may be read, though they can be listed: "
         f"{without_secrets(reason, source)}. Give the credentials permission to read (S3: s3:GetObject) and "
         "run again; no model was asked."

@@ -32,7 +32,7 @@ class RemotePlace:
         try:
             return bool(self._fs.exists(self._root))
         except Exception as error:
-            raise unavailable(self._source, said(error)) from None
+            raise unavailable(self._source, said(error), error) from None
 
     def folders(self, prefix: str) -> Iterator[str]:
         for path, facts in self._entries(prefix):
@@ -95,7 +95,7 @@ class RemotePlace:
         except FileNotFoundError:
             return []
         except Exception as error:  # a client has errors of its own that no built-in class covers
-            raise unavailable(self._source, said(error)) from None
+            raise unavailable(self._source, said(error), error) from None
 
     def _full(self, path: str) -> str:
         return f"{self._root}/{path}" if path else self._root

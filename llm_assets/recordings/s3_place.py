@@ -94,7 +94,7 @@ class S3Place(RemotePlace):
                 **wanted,
             )
         except Exception as error:
-            raise unavailable(self._source, said(error)) from None
+            raise unavailable(self._source, said(error), error) from None
 
     def _why_unread(self, error: Exception) -> LLMAssetsError:
         answer: Any = getattr(error.__cause__, "response", None)

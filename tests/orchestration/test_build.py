@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import dagster as dg
 import pytest
-from fake_openai import write_wav
 from pydantic import BaseModel, Field
 
 from llm_assets import DuckDBFrameIOManager, Extractor, OpenAIResource, build_audio_insights
 from llm_assets.errors import ConfigurationError
-from llm_assets.testing import FakeProvider
 
 DAYS = dg.DailyPartitionsDefinition(start_date="2026-03-02", timezone="Europe/Berlin")
 
@@ -108,25 +105,3 @@ def test_owners_and_freshness_are_said_of_the_assets() -> None:
         assert spec.freshness_policy == dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=30))
     plain = loaded(build_audio_insights("/calls", DAYS))
     assert all(spec.freshness_policy is None for spec in plain.resolve_all_asset_specs())
-
-
-def test_only_what_passes_by_itself_is_tried_again(tmp_path: Path) -> None:
-    """With a retry policy, an outage is; an account without credit fails at once."""
-    write_wav(tmp_path / "2026-03-02" / "call.wav", 6)
-    for status, code, requests in ((500, "server_error", 2), (429, "insufficient_quota", 1)):
-        with FakeProvider(chat={"about": "the bill"}) as provider:
-            provider.fail_with(status, code)
-            openai = OpenAIResource(
-                base_url=provider.base_url, transcription=["gpt-transcribe"], retry={"max_attempts": 1}
-            )
-            kept = DuckDBFrameIOManager(path=str(tmp_path / f"{status}.duckdb"))
-            defs = dg.Definitions.merge(
-                build_audio_insights(
-                    tmp_path, DAYS, extractors=[COMPLAINTS], retry_policy=dg.RetryPolicy(max_retries=1)
-                ),
-                dg.Definitions(resources={"openai": openai, "io_manager": kept}),
-            )
-            job = defs.resolve_job_def("audio_insights_daily")
-            result = job.execute_in_process(partition_key="2026-03-02", raise_on_error=False)
-            assert result.success is (requests == 2)
-            assert provider.transcriptions == requests

@@ -14,8 +14,13 @@ from llm_assets.errors import (
     MissingExtra,
     PriceUnknown,
     QuotaExhausted,
+    RecordingsRefused,
+    RecordingsUnavailable,
+    RequestRejected,
+    ServerFailed,
     StateUnavailable,
     WarehouseLocked,
+    WarehouseMissing,
 )
 from llm_assets.orchestration.errors import Outages, as_failures, unmended_failure
 
@@ -31,6 +36,11 @@ from llm_assets.orchestration.errors import Outages, as_failures, unmended_failu
         (MissingExtra("S3", "s3"), False, "pip install"),
         (WarehouseLocked("held by process 7"), True, ""),
         (StateUnavailable("gone"), True, "bring the shared state back"),
+        (ServerFailed("down", 503), True, "materialize again"),
+        (RecordingsUnavailable("a network that is silent"), True, ""),
+        (RecordingsRefused("no such bucket"), False, ""),
+        (RequestRejected("bad request", 400), False, ""),
+        (WarehouseMissing("recordings was never materialized"), False, ""),
     ],
 )
 def test_only_what_waiting_mends_is_retried(error: LLMAssetsError, retried: bool, advice: str) -> None:

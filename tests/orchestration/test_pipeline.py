@@ -42,7 +42,8 @@ class Pipeline:
     def __init__(self, root: Path, retry: dict[str, Any] | None = None, **environ: str) -> None:
         settings = Settings.from_env({"LLM_ASSETS_CHAT_CHAIN": "gpt-6-luna", **environ}, root)
         self.duckdb_path = settings.duckdb_path
-        self.defs = build_definitions(settings, build_resource(settings, retry=retry or {}))
+        resource = build_resource(settings, retry=retry or {})
+        self.defs = build_definitions(settings, resource, retry_policy=None)
         self.instance = dg.DagsterInstance.ephemeral()
 
     def run(self, day: str | None = DAY, **arguments: Any) -> dg.ExecuteInProcessResult:
