@@ -29,7 +29,7 @@ class Pipeline:
             "io_manager": DuckDBFrameIOManager(path=str(folder / "tables.duckdb")),
         }
         days = dg.DailyPartitionsDefinition(DAY)
-        assets = build_audio_insights(source, days)
+        assets = build_audio_insights(source, days, retry_policy=None)
         self._defs = dg.Definitions.merge(assets, dg.Definitions(resources=resources))
 
     def run(self, *assets: str) -> dg.ExecuteInProcessResult:
