@@ -155,7 +155,7 @@ def _dagster_backfill(figures: dict[str, Any]) -> Iterator[Verdict]:
 
 def _many_recordings(figures: dict[str, Any]) -> Iterator[Verdict]:
     if figures:
-        peak, lost = figures["peak_pss_mb"], figures["recordings"] - figures["ok"]
+        peak, lost = figures["peak_mb"], figures["recordings"] - figures["ok"]
         yield Verdict(
             f"many_recordings: peak of all processes with {figures['recordings']:,}, in MB",
             f"{peak:.0f}",
