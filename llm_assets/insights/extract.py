@@ -11,8 +11,9 @@ from decimal import Decimal
 
 from llm_assets.insights.ask import Call, first_request_of
 from llm_assets.insights.judge import Verdict
+from llm_assets.insights.pieces import Settled
 from llm_assets.insights.prompts import Extractor
-from llm_assets.insights.reading import Reading, Settled, whole_question
+from llm_assets.insights.reading import Reading, whole_question
 from llm_assets.llm.requests import ChatRequest, Outcome
 from llm_assets.records import Insight, RowStatus, Transcript
 from llm_assets.usage import Usage
@@ -37,7 +38,7 @@ async def extract(
     passes through.
     """
     if (verdict := without_asking(transcript)) is not None:
-        return _row(transcript, extractor, Settled(verdict, ())), ()
+        return _row(transcript, extractor, Settled(verdict)), ()
     settled = await Reading(transcript, extractor, call, models).whole()
     return _row(transcript, extractor, settled), settled.outcomes
 

@@ -85,6 +85,19 @@ async def test_answers_that_are_too_long_together_are_merged_in_steps() -> None:
     assert insight.output is not None
     assert insight.output["numbers"] == list(range(16))
     assert len(outcomes) == 4 + 3
+    assert [outcome.key for outcome in outcomes][4:] == [
+        "abc/words merge 1 of 2",
+        "abc/words merge 2 of 2",
+        "abc/words",
+    ]
+
+
+async def test_merging_takes_as_many_answers_at_a_time_as_fit() -> None:
+    """Sixteen parts, four at a time, are four merges and a last one; not one for every two."""
+    insight, outcomes = await extract(long_call(64), EXTRACTOR, reader(3_000, most_merged=4).call)
+    assert insight.output is not None
+    assert insight.output["numbers"] == list(range(64))
+    assert len(outcomes) == 16 + 4 + 1
 
 
 class Crowd:
@@ -171,26 +184,27 @@ async def test_what_stops_the_run_stops_the_parts() -> None:
 
 async def test_two_answers_that_are_too_long_together_are_asked_for_in_few_words() -> None:
     """Each alone, then both; where even these do not fit, the row fails and says so."""
-    sizes = {"part 1 of 2": 3_000, "part 2 of 2": 3_000, "merge 1": 900, "merge 2": 900, "": 900}
+    merged = 900
 
     def reply(request: ChatRequest) -> Reply:
-        name = request.key.removeprefix("abc/words").strip()
-        shown = request.messages[1].content
-        if name == "" and len(shown) > 4_000:
+        name, shown = request.key.removeprefix("abc/words").strip(), request.messages[1].content
+        if not name and len(shown) > 4_000:
             return failed(ContextTooLong("too long"))
         words = re.findall(r"word\d+", shown)
-        return answered(as_json(numbers=[len(words)] * (sizes[name] // 2), quotes=words[:1]))
+        size = 3_000 if name.startswith("part") else merged
+        return answered(as_json(numbers=[len(words)] * (size // 2), quotes=words[:1]))
 
     model = PreparedModel(by=reply)
     insight, outcomes = await extract(long_call(16), EXTRACTOR, model.call)
     assert insight.status is RowStatus.OK
     asked = [outcome.key.removeprefix("abc/words").strip() for outcome in outcomes]
-    assert asked == ["part 1 of 2", "part 2 of 2", "merge 1", "merge 2", ""]
+    assert asked == ["part 1 of 2", "part 2 of 2", "merge 1 of 2", "merge 2 of 2", ""]
     assert "much shorter" in model.asked[-2].messages[1].content
-    sizes |= {"merge 1": 3_000, "merge 2": 3_000}
-    insight, _ = await extract(long_call(16), EXTRACTOR, model.call)
+    merged = 3_000
+    insight, outcomes = await extract(long_call(16), EXTRACTOR, model.call)
     assert insight.status is RowStatus.FAILED
-    assert str(insight.error).startswith("merging the answers for 2 parts: too long")
+    assert insight.error == "merging the answers for 2 parts: too long"
+    assert len(outcomes) == 5
 
 
 async def test_a_short_call_is_one_call() -> None:

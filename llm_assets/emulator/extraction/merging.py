@@ -9,6 +9,7 @@ something much shorter, an early one.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,14 +23,15 @@ Part = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Length:
-    """The most items of a list, and the most texts that become one."""
+    """The most items of a list, and the most sentences of a text."""
 
     items: int
-    texts: int
+    sentences: int
 
 
 _USUAL, _BRIEF = _Length(12, 4), _Length(2, 1)
 _BRIEFLY = "much shorter"
+_SENTENCE = re.compile(r"(?<=[.!?]) ")
 
 
 def part_answers(user_messages: Iterable[str]) -> list[Part]:
@@ -82,5 +84,6 @@ def _merged(values: list[Any], schema: Schema, length: _Length) -> Suggestion:
             name: _merged([value[name] for value in given if name in value], {}, length) for name in names
         }
     if "enum" not in schema and " " in str(first):
-        return " ".join(list(dict.fromkeys(given))[: length.texts])
+        sentences = (sentence for text in given for sentence in _SENTENCE.split(text))
+        return " ".join(list(dict.fromkeys(sentences))[: length.sentences])
     return Counter(reversed(given)).most_common(1)[0][0]
