@@ -64,14 +64,21 @@ async def read(
 
 
 @pytest.mark.parametrize(
-    ("context", "window", "most_refused"),
-    [(8_192, 8_192, 0), (8_192, None, 40), (128_000, 128_000, 0), (922_000, 922_000, 0)],
+    ("context", "window", "tokens", "most_refused"),
+    [
+        (8_192, 8_192, 60_000, 0),
+        (8_192, None, 200_000, 40),
+        (128_000, 128_000, 200_000, 0),
+        (922_000, 922_000, 200_000, 0),
+    ],
     ids=["small", "small, and nobody knows", "medium", "large"],
 )
-async def test_ten_hours_are_one_row(context: int, window: int | None, most_refused: int) -> None:
+async def test_ten_hours_are_one_row(
+    context: int, window: int | None, tokens: int, most_refused: int
+) -> None:
     """A model that takes it whole is asked once; a small one in parts. It refuses none where its size is
     known, and few where it is not."""
-    whole = call_of(10, 200_000)
+    whole = call_of(10, tokens)
     insight, outcomes, emulator = await read(whole, context, window)
     assert (insight.status, insight.error) == (RowStatus.OK, None)
     assert insight.output is not None
@@ -81,9 +88,9 @@ async def test_ten_hours_are_one_row(context: int, window: int | None, most_refu
     assert all(quote["segment_index"] in spoken.segments_with(quote["text"]) for quote in quotes)
     assert all(outcome.answer is not None for outcome in outcomes)
     assert emulator.audit.served == len(outcomes)
-    assert (len(outcomes) == 1) == (context > 200_000)
+    assert (len(outcomes) == 1) == (context > tokens)
     assert emulator.audit.rejected <= most_refused
-    assert insight.input_tokens == sum(outcome.usage.input_tokens for outcome in outcomes) > 200_000
+    assert insight.input_tokens == sum(outcome.usage.input_tokens for outcome in outcomes) > tokens
     assert insight.from_journal is False
 
 
