@@ -25,6 +25,9 @@ _LONGEST_LINE_BYTES = 2**22
 _GRACE_SECONDS = 3.0
 _QUIET = {"NO_PROXY": "127.0.0.1,localhost", "PYTHONUNBUFFERED": "1"}
 
+# An installed package is compiled once. Modules of a clone are so only where this is not set.
+COMPILED_ONCE = {"PYTHONDONTWRITEBYTECODE": ""}
+
 
 class ChildFailed(Exception):
     """A process ended, or said something else, before it said what was expected of it."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.backfill_run import DAYS_PER_RUN, START
-from benchmarks.children import server, work_folder
+from benchmarks.children import COMPILED_ONCE, server, work_folder
 
 _DAYS, _QUICK_DAYS = 365, 28
 _RECORDINGS = 10
@@ -72,6 +72,7 @@ async def _run(kind: str, folder: Path, base_url: str, span: tuple[date, date], 
         *(sys.executable, "-m", "benchmarks.backfill_run", kind, str(folder), base_url),
         *map(str, span),
         env=os.environ
+        | COMPILED_ONCE
         | {"DAGSTER_HOME": str(folder / kind), "OPENAI_API_KEY": "benchmark", "PYTHONWARNINGS": "ignore"},
         stdout=asyncio.subprocess.DEVNULL,
     )
