@@ -7,9 +7,11 @@ is still fine, and whether the rest is a warning or an error, is configuration.
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 Judged = tuple[bool, str | None, dict[str, Any]]
 
 _EXAMPLES = 10
+
+# From Dagster 1.13 on. Without, a check's tile is all there is of it: the latest run's days.
+_CHECKS_HAVE_PARTITIONS = "partitions_def" in inspect.signature(dg.AssetCheckSpec).parameters
 
 
 class CheckLimits(BaseModel):
@@ -49,32 +54,66 @@ class CheckLimits(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a stage made and from what; counters and budget where it called models."""
+    """What a stage made and from what; counters and budget where it called models.
+
+    `days` are the run's days.
+    """
 
     frame: DataFrame
+    days: Sequence[date] = ()
     upstream: DataFrame | None = None
     metrics: MetricsSnapshot | None = None
     budget: BudgetConfig | None = None
     spent: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
 
+    def of(self, day: date) -> Facts:
+        """What there is of one day alone."""
+        from llm_assets.orchestration.rows import of_day
+
+        upstream = None if self.upstream is None else of_day(self.upstream, day)
+        return Facts(frame=of_day(self.frame, day), upstream=upstream, days=(day,))
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: its name, what it promises, and how it is judged (passed, a sentence, numbers)."""
+    """One check: its name, what it promises, and how it is judged (passed, a sentence, numbers).
+
+    It holds for each of a run's days, unless it is `of_the_run`, whose budget and limits are one.
+    """
 
     name: str
     description: str
     judge: Callable[[Facts, CheckLimits], Judged]
+    of_the_run: bool = False
 
-    def spec(self, asset: dg.AssetKey) -> dg.AssetCheckSpec:
-        return dg.AssetCheckSpec(self.name, asset=asset, description=self.description)
+    def spec(self, asset: dg.AssetKey, partitions: dg.PartitionsDefinition[Any]) -> dg.AssetCheckSpec:
+        """By day where Dagster can: what one day's run says stays with that day."""
+        by_day: dict[str, Any] = {"partitions_def": partitions} if _CHECKS_HAVE_PARTITIONS else {}
+        return dg.AssetCheckSpec(self.name, asset=asset, description=self.description, **by_day)
 
     def result(self, facts: Facts, limits: CheckLimits) -> dg.AssetCheckResult:
         passed, said, numbers = self.judge(facts, limits)
+        if len(facts.days) > 1:
+            numbers |= {"days": f"{facts.days[0]}...{facts.days[-1]}"}
+            # What is fine as a whole may not be on each day; where nothing is amiss, nothing is on any.
+            if not self.of_the_run and (not passed or numbers.get("count")):
+                judged = ((day, self.judge(facts.of(day), limits)) for day in facts.days)
+                failing = [f"{day}: {why}" for day, (is_fine, why, _) in judged if not is_fine]
+                passed, said = not failing, _of_days(failing, len(facts.days))
+                numbers |= {"failing_days": _list(failing)} if failing else {}
         severe = dg.AssetCheckSeverity.ERROR if self.name in limits.errors else dg.AssetCheckSeverity.WARN
         return dg.AssetCheckResult(
             check_name=self.name, passed=passed, severity=severe, description=said, metadata=numbers
         )
+
+
+def _of_days(failing: Sequence[str], days: int) -> str | None:
+    return f"On {len(failing)} of {days} days; {failing[0]}" if failing else None
+
+
+def _list(lines: Sequence[str]) -> dg.MarkdownMetadataValue:
+    more = [f"{len(lines) - _EXAMPLES} more"] if len(lines) > _EXAMPLES else []
+    return dg.MetadataValue.md("\n".join(f"- {line}" for line in [*lines[:_EXAMPLES], *more]))
 
 
 def _usable_rows(facts: Facts, _: CheckLimits) -> Judged:
@@ -205,8 +244,12 @@ FALLBACK_SHARE = Check(
 TRANSCRIPT_LENGTH = Check(
     "transcript_length", "No transcript says hardly anything for its length.", _transcript_length
 )
-BUDGET_USE = Check("budget_use", "Enough is left of the budgets of the run and the day.", _budget_use)
-QUOTA_USE = Check("quota_use", "Enough is left of the provider's limits per day.", _quota_use)
+BUDGET_USE = Check(
+    "budget_use", "Enough is left of the budgets of the run and the day.", _budget_use, of_the_run=True
+)
+QUOTA_USE = Check(
+    "quota_use", "Enough is left of the provider's limits per day.", _quota_use, of_the_run=True
+)
 
 OF_RECORDINGS: Sequence[Check] = (USABLE_ROWS,)
 OF_ANSWERS: Sequence[Check] = (

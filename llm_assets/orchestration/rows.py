@@ -146,6 +146,11 @@ def as_date(value: object) -> date:
     return value if isinstance(value, date) else date.fromisoformat(str(value))
 
 
+def of_day(frame: pd.DataFrame, day: date) -> pd.DataFrame:
+    """The rows of one day."""
+    return frame.iloc[[at for at, value in enumerate(frame["partition_date"]) if as_date(value) == day]]
+
+
 def _json(rows: list[dict[str, Any]]) -> str:
     return json.dumps(rows, ensure_ascii=False, default=_json_value, separators=(",", ":"))
 

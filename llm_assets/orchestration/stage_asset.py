@@ -135,8 +135,10 @@ def build_stage_asset(stage: StageAsset, surroundings: Surroundings) -> dg.Asset
     """The asset of a stage."""
     spec = stage.spec
     with warnings.catch_warnings():
-        # Backfill policies are what these assets are built around; a team is not helped by the notice.
+        # Backfill policies and checks by day are what these assets are built around; a team is not helped by
+        # the notice.
         warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
 
         @dg.asset(
             key=spec.key,
@@ -156,7 +158,7 @@ def build_stage_asset(stage: StageAsset, surroundings: Surroundings) -> dg.Asset
             required_resource_keys={surroundings.io_manager_key}
             | ({surroundings.openai_key} if stage.upstream else set()),
             io_manager_key=surroundings.io_manager_key,
-            check_specs=[check.spec(spec.key) for check in stage.checks],
+            check_specs=[check.spec(spec.key, surroundings.partitions) for check in stage.checks],
         )
         def asset(context: dg.AssetExecutionContext, **inputs: Any):
             from llm_assets.orchestration.io_manager import require_fit

@@ -14,7 +14,7 @@ from llm_assets.orchestration.calls import Asked
 from llm_assets.orchestration.checks import Check, CheckLimits, Facts
 from llm_assets.orchestration.metadata import row_metadata, run_metadata
 from llm_assets.orchestration.partitions import partition_dates, partition_key
-from llm_assets.orchestration.rows import as_date
+from llm_assets.orchestration.rows import of_day
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -53,13 +53,15 @@ def told(
         of_the_run |= run_metadata(asked.metrics)
         if chart := asked.calls.chart.markdown():
             of_the_run["run.chart"] = dg.MetadataValue.md(chart)
-    for day in partition_dates(context.partition_keys):
-        metadata = row_metadata(_of_day(made.frame, day)) | of_the_run | dict(made.by_day.get(day, {}))
+    days = partition_dates(context.partition_keys)
+    for day in days:
+        metadata = row_metadata(of_day(made.frame, day)) | of_the_run | dict(made.by_day.get(day, {}))
         if asked:
             metadata |= asked.calls.by_day[day].metadata()
         context.add_asset_metadata(metadata, partition_key=partition_key(day))
     facts = Facts(
         frame=made.frame,
+        days=days,
         upstream=judging.upstream,
         metrics=asked.metrics if asked else None,
         budget=judging.budget,
@@ -67,7 +69,3 @@ def told(
     )
     results = [check.result(facts, judging.limits) for check in judging.checks]
     return dg.MaterializeResult(value=made.frame, check_results=results)
-
-
-def _of_day(frame: DataFrame, day: date) -> DataFrame:
-    return frame.iloc[[at for at, value in enumerate(frame["partition_date"]) if as_date(value) == day]]

@@ -272,3 +272,50 @@ def test_the_preview_of_nothing_says_so() -> None:
     """An empty partition has a note instead of an empty table."""
     assert preview(frame()) == "No recordings on this day."
     assert row_metadata(frame())["rows"] == 0
+
+
+DAYS = (date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 4))
+
+
+def of_days(*statuses: str) -> pd.DataFrame:
+    """A frame of three days, of which each has the same number of rows."""
+    each = len(statuses) // len(DAYS)
+    parts = [
+        frame(
+            *[(f"{at}", status) for at, status in enumerate(statuses[each * number :][:each])], day=str(day)
+        )
+        for number, day in enumerate(DAYS)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_a_run_of_several_days_is_fine_when_each_day_is() -> None:
+    """One bad day is not lost among good ones, and is named."""
+    rows = of_days(*["ok"] * 98, "refused", "refused", *["ok"] * 50)
+    limits = CheckLimits(turned_down_share=0.03)
+    assert TURNED_DOWN.judge(Facts(frame=rows), limits)[0]
+    result = TURNED_DOWN.result(Facts(frame=rows, days=DAYS), limits)
+    assert not result.passed
+    assert result.description == (
+        "On 1 of 3 days; 2026-03-03: 2 of 50 answers were refused or of no use (4%, allowed 3%)."
+    )
+    assert result.metadata["days"].value == "2026-03-02...2026-03-04"
+    assert "2026-03-03" in str(result.metadata["failing_days"].value)
+
+
+@pytest.mark.parametrize("check", [USABLE_ROWS, NOTHING_FAILED, ROW_PER_RECORDING, TURNED_DOWN])
+def test_days_that_are_fine_are_fine_together(check: Check) -> None:
+    """Without a word more than of one day."""
+    rows = of_days(*["ok"] * 6)
+    result = check.result(Facts(frame=rows, upstream=rows, days=DAYS), USUAL_LIMITS)
+    assert result.passed
+    assert result.description is None
+    assert "failing_days" not in result.metadata
+
+
+def test_what_is_missing_upstream_is_said_of_its_day() -> None:
+    """A row too few on one day is not made up for by one too many on another."""
+    upstream = of_days(*["ok"] * 6)
+    rows = upstream.drop(index=2)
+    result = ROW_PER_RECORDING.result(Facts(frame=rows, upstream=upstream, days=DAYS), USUAL_LIMITS)
+    assert result.description == "On 1 of 3 days; 2026-03-03: 1 rows are missing, 0 came out of nothing."

@@ -117,6 +117,7 @@ def test_metadata_and_checks_say_what_happened(pipeline: Pipeline) -> None:
     checks = {
         (check.asset_key.path[-1], check.check_name): check for check in result.get_asset_check_evaluations()
     }
+    assert {check.partition for check in checks.values()} == {DAY}
     assert {key for key, check in checks.items() if not check.passed} == {("recordings", "usable_rows")}
     of_answers = {
         "row_per_recording",
