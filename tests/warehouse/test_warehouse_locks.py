@@ -231,7 +231,7 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_costs_one_write(path: str, start: Callable[..., Any]) -> None:
-    """What cannot be published is an error and changes nothing; later the same process writes as before."""
+    """What cannot be published is an error, not a day lost in silence; later the process writes as before."""
     write(path)
     process, pipe = start(write_on_a_full_disk, path)
     assert pipe.recv() == ["WarehouseError"]

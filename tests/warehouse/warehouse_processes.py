@@ -159,15 +159,22 @@ def ask_again_and_again(pipe: Connection, path: str) -> None:
 
 
 def write_on_a_full_disk(pipe: Connection, path: str) -> None:
-    """Write while no file can grow to the size of a catalogue, then as usual; sends what went wrong."""
+    """Write while no file may be larger than the catalogue is, then as usual; sends what went wrong."""
     frame = pd.DataFrame([transcript_row(DAYS[0], "03020", "new")])
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(path), hard))
     problems: list[str] = []
     for _ in range(2):
         try:
             replace_partition(path, TRANSCRIPTS, DAYS[:1], frame)
         except Exception as error:
             problems.append(type(error).__name__)
+            assert "new" not in _texts(path)
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     pipe.send(problems)
+
+
+def _texts(path: str) -> str:
+    """What any program finds in the published file."""
+    with duckdb.connect(path, read_only=True) as connection:
+        return str(connection.execute("select text from transcripts").fetchall())
