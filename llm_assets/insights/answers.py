@@ -78,13 +78,18 @@ def _listed(problems: list[str]) -> str:
     return "\n".join([*problems[:_SHOWN_PROBLEMS], *([f"and {more} more"] if more > 0 else [])])
 
 
+def _of(value: BaseModel, name: str) -> Any:
+    """A field as it is stored: reading a deprecated one by its name would warn of it."""
+    return value.__dict__[name] if name in value.__dict__ else getattr(value, name, None)
+
+
 def _steady(value: Any, dumped: Any) -> Any:
     """Sets in one order: theirs differs from process to process, and the same answer is the same row."""
     if isinstance(value, RootModel):
         return _steady(cast("RootModel[Any]", value).root, dumped)
     if isinstance(value, BaseModel) and isinstance(dumped, dict):
         fields = cast("dict[str, Any]", dumped)
-        return {name: _steady(getattr(value, name, None), item) for name, item in fields.items()}
+        return {name: _steady(_of(value, name), item) for name, item in fields.items()}
     if isinstance(value, set | frozenset):
         return sorted(dumped, key=to_json)
     if isinstance(value, Mapping) and isinstance(dumped, dict):

@@ -36,6 +36,9 @@ class StrictLimits:
                 "strict mode takes no more; split it into several extractors"
             )
 
+    def add_names(self, definitions: Iterable[str]) -> None:
+        self._characters += sum(map(len, definitions))
+
     def add_enum(self, values: list[Any], path: str) -> None:
         size = sum(len(value) for value in values if isinstance(value, str))
         self._enum_values += len(values)

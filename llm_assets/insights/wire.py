@@ -148,6 +148,26 @@ def places(schema: Schema, properties: Sequence[Property]) -> Wire:
     return Wire(schema, lambda value: _has_fields(value, wires), restore)
 
 
+def tagged(inner: Wire, name: str, tag: str) -> Wire:
+    """An object that says in a property of its own, the first, which alternative it is."""
+    told = {name: {"type": "string", "enum": [tag]}}
+    schema = inner.schema | {
+        "properties": told | inner.schema["properties"],
+        "required": [name, *inner.schema["required"]],
+    }
+
+    def fits(value: Any) -> bool:
+        return isinstance(value, dict) and value.get(name) == tag and inner.fits(without_tag(value))
+
+    def without_tag(value: Any) -> Any:
+        return {key: item for key, item in cast("dict[str, Any]", value).items() if key != name}
+
+    def restore(value: Any, path: str) -> Any:
+        return _restored(inner, without_tag(value), path) if isinstance(value, dict) else value
+
+    return Wire(schema, fits, restore)
+
+
 def union(schema: Schema, options: Sequence[Wire]) -> Wire:
     """The first alternative of whose form a value is says how it goes back."""
 

@@ -5,18 +5,27 @@ The answers are written here from the types alone, by other code than the one un
 
 from __future__ import annotations
 
+import dataclasses
 import string
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
-from typing import Annotated, Any, Literal, NamedTuple, NotRequired
+from typing import Annotated, Any, Generic, Literal, NamedTuple, NotRequired, Self, TypeVar
 from uuid import UUID
 
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, NaiveDatetime, RootModel, create_model
-from typing_extensions import TypedDict
+from pydantic import (
+    BaseModel,
+    Field,
+    NaiveDatetime,
+    RootModel,
+    computed_field,
+    create_model,
+    model_validator,
+)
+from typing_extensions import TypeAliasType, TypedDict
 
 
 class Colour(StrEnum):
@@ -34,9 +43,84 @@ class Mixed(Enum):
     NUMBER = 1
 
 
+class Step(Enum):
+    HALF = 0.5
+    WHOLE = 1.5
+
+
+class Switch(Enum):
+    ON = True
+    OFF = False
+
+
 class Leaf(BaseModel):
     kind: Literal["leaf"]
     size: int
+
+
+class Nothing(BaseModel):
+    """A model without fields."""
+
+
+T = TypeVar("T")
+
+
+class Page(BaseModel, Generic[T]):
+    """The same for any type of item."""
+
+    item: T | None
+    more: list[T] = Field(description="All others.")
+
+
+class Named(BaseModel):
+    """What others begin with."""
+
+    name: str
+
+
+class Person(Named):
+    kind: Literal["person", "people"]
+    age: int
+
+
+class Place(Named):
+    kind: Literal["place"] = "place"
+    inside: Place | None = None
+
+
+class Alike(BaseModel):
+    text: str
+    one: int
+
+
+class Like(BaseModel):
+    text: str
+    other: bool
+
+
+@dataclasses.dataclass
+class Plain:
+    x: int
+    label: str = "none"
+
+
+class Ordered(BaseModel):
+    """Checks itself, and says more than it is asked."""
+
+    low: Annotated[int, Field(ge=-5, le=5, examples=[1, 2])]
+    high: int = Field(alias="at most")
+    note: str | None = Field(None, deprecated=True)
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        if self.low > self.high:
+            raise ValueError("low is more than high")
+        return self
+
+    @computed_field(description="How far they are apart.")
+    @property
+    def distance(self) -> int:
+        return self.high - self.low
 
 
 class Branch(BaseModel):
@@ -119,6 +203,55 @@ def _loose(drawn: tuple[str, int | None]) -> tuple[Any, Any]:
     return value, {"always": always, "sometimes": sometimes}
 
 
+def _place(drawn: list[str]) -> tuple[Any, Any]:
+    value: Any = None
+    written: Any = None
+    for name in drawn:
+        value = Place(name=name, kind="place", inside=value)
+        written = {"kind": "place", "name": name, "inside": written}
+    return value, written
+
+
+def _like(drawn: tuple[str, int | bool]) -> tuple[Any, Any]:
+    """Both begin with the same field, so a property before it says which of the two it is."""
+    text, more = drawn
+    if isinstance(more, bool):
+        return Like(text=text, other=more), {"variant": "Like", "text": text, "other": more}
+    return Alike(text=text, one=more), {"variant": "Alike", "text": text, "one": more}
+
+
+def _ordered(drawn: tuple[int, int]) -> tuple[Any, Any]:
+    low, apart = drawn
+    value = Ordered.model_validate({"low": low, "at most": low + apart})
+    return value, {"low": low, "at_most": low + apart, "note": None}
+
+
+SMALL = st.integers(-5, 5)
+PEOPLE = st.tuples(TEXT, st.sampled_from(["person", "people"]), SMALL).map(
+    lambda p: (
+        Person.model_validate({"name": p[0], "kind": p[1], "age": p[2]}),
+        {"kind": p[1], "name": p[0], "age": p[2]},
+    )
+)
+PLACES = st.lists(TEXT, min_size=1, max_size=3).map(_place)
+PAGES = st.tuples(st.none() | AMOUNTS, st.lists(AMOUNTS, max_size=2)).map(
+    lambda p: (
+        Page[Decimal](item=p[0], more=p[1]),
+        {"item": None if p[0] is None else f"{p[0]:f}", "more": [f"{each:f}" for each in p[1]]},
+    )
+)
+TREES = st.recursive(
+    SMALL.map(lambda number: (number, number)),
+    lambda inner: st.dictionaries(TEXT, inner, max_size=2).map(
+        lambda branch: (
+            {name: pair[0] for name, pair in branch.items()},
+            [{"key": name, "value": pair[1]} for name, pair in branch.items()],
+        )
+    ),
+    max_leaves=4,
+)
+Tree = TypeAliasType("Tree", "dict[str, Tree] | int")
+
 SCALARS = [
     _same(str, TEXT, is_key=True),
     _same(int, WHOLE),
@@ -131,6 +264,15 @@ SCALARS = [
     _written(Colour, st.sampled_from(Colour), lambda value: value.value, True),
     _written(Level, st.sampled_from(Level), lambda value: value.value, True),
     _written(Mixed, st.sampled_from(Mixed), lambda value: value.value, False),
+    _same(Literal[1, 2, True, None], st.sampled_from([1, 2, True, None])),
+    _same(Literal[7], st.just(7)),
+    _same(int | str | bool, st.one_of(SMALL, TEXT, st.booleans())),
+    _written(Step, st.sampled_from(Step), lambda value: value.value, False),
+    _written(Switch, st.sampled_from(Switch), lambda value: value.value, False),
+    _written(Annotated[Decimal, Field(ge=0, decimal_places=2)], AMOUNTS.map(lambda a: abs(round(a, 2))),
+             lambda value: f"{value:f}", False),
+    _same(Annotated[float, Field(gt=0, allow_inf_nan=False)], st.floats(0.001, 1e6)),
+    _same(Annotated[str, Field(examples=["x"], min_length=1)], st.text("xyz", min_size=1, max_size=5)),
     _written(date, st.dates(), lambda value: value.isoformat(), True),
     _written(datetime, MOMENTS, lambda value: value.isoformat(), False),
     _written(NaiveDatetime, st.datetimes(), lambda value: value.isoformat(), False),
@@ -147,6 +289,21 @@ RECORDS = [
     Kind(Point, st.tuples(st.integers(0, 9), TEXT).map(lambda p: (Point(*p), {"x": p[0], "label": p[1]}))),
     Kind(Loose, st.tuples(TEXT, st.none() | st.integers(0, 9)).map(_loose)),
     Kind(Annotated[Leaf | Branch, Field(discriminator="kind")], LEAVES | _branches(1)),
+    Kind(Nothing, st.just((Nothing(), {}))),
+    Kind(Page[Decimal], PAGES),
+    Kind(Annotated[Person | Place, Field(discriminator="kind")], PEOPLE | PLACES),
+    Kind(Person | Place | None, PEOPLE | PLACES | st.just((None, None))),
+    Kind(Alike | Like, st.tuples(TEXT, SMALL | st.booleans()).map(_like)),
+    Kind(Ordered, st.tuples(SMALL, st.integers(0, 9)).map(_ordered)),
+    Kind(
+        Plain,
+        st.tuples(SMALL, TEXT).map(lambda p: (Plain(*p), {"x": p[0], "label": p[1]})),
+    ),
+    Kind(Tree, TREES),
+    Kind(
+        list[int | list[Alike] | str],
+        st.lists(SMALL | TEXT, max_size=3).map(lambda items: (items, items)),
+    ),
     Kind(Wrapped, st.lists(AMOUNTS, max_size=2).map(lambda a: (Wrapped(a), [f"{each:f}" for each in a]))),
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import warnings
 from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
@@ -182,6 +183,42 @@ class Names(BaseModel):
     country: Literal[tuple(f"c{number}" for number in range(1001))]  # type: ignore[valid-type]
 
 
+class Note(BaseModel):
+    id: int
+    text: str
+
+
+class Email(Note):
+    kind: Literal["email"]
+
+
+class Letter(Note):
+    """On paper."""
+
+    kind: Literal["letter"] = "letter"
+    answers: Letter | None = None
+
+
+class Price(Note):
+    amount: Decimal
+
+
+class Mixed(BaseModel):
+    told: Email | Letter
+    alike: list[Note | Price | None]
+    pairs: tuple[int, str] | tuple[str, int]
+
+
+class Chain(BaseModel):
+    name: str
+    next: Chain | Ring
+
+
+class Ring(BaseModel):
+    name: str
+    into: Ring | Chain
+
+
 @pytest.mark.parametrize(
     ("model", "said"),
     [
@@ -198,6 +235,7 @@ class Names(BaseModel):
         (DictOrList, r"DictOrList\.either is a dict or a list"),
         (OddKeys, r"OddKeys\.pairs has keys that are no plain values"),
         (NoMembers, r"NoMembers\.choice has members that are no plain values"),
+        (Chain, r"is one of models that begin with the same field \(Chain and Ring\)"),
         (Deep, r"Deep\.lists.* nested 11 levels deep"),
         (Names, r"Names has 1,001 enum values in all, most of them \(1,001\) at Names\.country"),
     ],
@@ -298,6 +336,37 @@ def test_another_form_is_invalid(change: dict[str, Any], said: str) -> None:
     """An answer of another form is refused with its path, also where its meaning could be guessed."""
     with pytest.raises(InvalidAnswer, match=said):
         parse_answer(json.dumps(SALE | change), output_form(Sale))
+
+
+def test_alternatives_that_begin_alike_are_told_apart() -> None:
+    """By their discriminator, which goes first, also of a model that contains itself; else by a property
+    that they get on the way."""
+    schema = build_output_schema(Mixed).schema
+    assert strict_problem(schema) is None
+    fields = schema["properties"]
+    assert list(fields["told"]["anyOf"][0]["properties"]) == ["kind", "id", "text"]
+    assert list(schema["$defs"]["Letter"]["properties"]) == ["kind", "id", "text", "answers"]
+    tags = [each["properties"]["variant"]["enum"] for each in fields["alike"]["items"]["anyOf"][:2]]
+    assert tags == [["Note"], ["Price"]]
+    answer = {
+        "told": {"kind": "letter", "id": 1, "text": "a", "answers": None},
+        "alike": [{"variant": "Price", "id": 2, "text": "b", "amount": "3.5"}, None],
+        "pairs": {"variant": "option_2", "item_1": "x", "item_2": 5},
+    }
+    jsonschema.validate(answer, schema)
+    assert parse_answer(json.dumps(answer), output_form(Mixed)) == {
+        "told": {"id": 1, "text": "a", "kind": "letter", "answers": None},
+        "alike": [{"id": 2, "text": "b", "amount": "3.5"}, None],
+        "pairs": ["x", 5],
+    }
+
+
+def test_a_deprecated_field_is_read_without_a_warning() -> None:
+    """It is asked for and stored like any other; the warning is for those who write programs."""
+    model = create_model("Old", old=(set[str], Field(deprecated=True)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert parse_answer('{"old": ["b", "a"]}', output_form(model)) == {"old": ["a", "b"]}
 
 
 T = TypeVar("T")

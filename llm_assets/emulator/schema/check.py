@@ -13,6 +13,8 @@ Schema = dict[str, Any]
 Path = tuple[str, ...]
 
 MAX_PROPERTIES, MAX_LEVELS, MAX_ENUM_VALUES = 5000, 10, 1000
+MAX_CHARACTERS = 120_000  # of the names of properties and definitions and of enum values together
+LARGE_ENUM_VALUES, MAX_ENUM_CHARACTERS = 250, 15_000
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 TYPES = {"object", "array", "string", "number", "integer", "boolean", "null"}
@@ -60,6 +62,7 @@ class _Check:
         self._schema = schema
         self._properties = 0
         self._enum_values = 0
+        self._characters = 0
 
     def problems(self) -> Iterator[str]:
         if not isinstance(self._schema, dict):
@@ -72,11 +75,14 @@ class _Check:
         yield from self._node(root, (), 1)
         for place in ("$defs", "definitions"):
             for name, node in as_schema(root.get(place)).items():
+                self._characters += len(name)
                 yield from self._node(node, (place, name), 1)
         if self._properties > MAX_PROPERTIES:
             yield f"Expected at most {MAX_PROPERTIES} object properties in total, got {self._properties}."
         if self._enum_values > MAX_ENUM_VALUES:
             yield f"Expected at most {MAX_ENUM_VALUES} enum values in total, got {self._enum_values}."
+        if self._characters > MAX_CHARACTERS:
+            yield f"Expected at most {MAX_CHARACTERS} total string length in schema, got {self._characters}."
 
     def _node(self, node: object, path: Path, level: int) -> Iterator[str]:
         if not isinstance(node, dict):
@@ -121,8 +127,43 @@ class _Check:
             return
         for index, option in enumerate(cast("list[object]", options)):
             yield from self._node(option, (*path, "anyOf", str(index)), level)
+        yield from self._beginnings(cast("list[object]", options))
         enum: object = schema.get("enum", [])
-        self._enum_values += len(cast("list[object]", enum)) if isinstance(enum, list) else 0
+        yield from self._enum(cast("list[object]", enum) if isinstance(enum, list) else [])
+
+    def _enum(self, values: list[object]) -> Iterator[str]:
+        size = sum(len(value) for value in values if isinstance(value, str))
+        self._enum_values += len(values)
+        self._characters += size
+        if len(values) > LARGE_ENUM_VALUES and size > MAX_ENUM_CHARACTERS:
+            yield (
+                f"Expected at most {MAX_ENUM_CHARACTERS} total string length in enum when there are more "
+                f"than {LARGE_ENUM_VALUES} enum values, got {size}."
+            )
+
+    def _beginnings(self, options: list[object]) -> Iterator[str]:
+        """Seen with reasoning models, not documented: the first property tells alternatives apart."""
+        firsts = [first for option in options if (first := self._first_property(option)) is not None]
+        for at, (name, values) in enumerate(firsts):
+            for other, other_values in firsts[:at]:
+                if name == other and (not values or not other_values or values & other_values):
+                    yield (
+                        "Objects provided via 'anyOf' must not share identical first keys. Consider adding a "
+                        "discriminator key or rearranging the properties to ensure the first key is unique."
+                    )
+
+    def _first_property(self, option: object) -> tuple[str, frozenset[str]] | None:
+        """The name of an object's first property, and its values where they are known."""
+        node = as_schema(option)
+        if "$ref" in node:
+            if not _DEFINITION.fullmatch(str(node["$ref"])):
+                return None
+            node = as_schema(definition(as_schema(self._schema), str(node["$ref"])))
+        for name, child in as_schema(node.get("properties")).items():
+            values = as_schema(child).get("enum", [])
+            known = [as_schema(child)["const"]] if "const" in as_schema(child) else values
+            return name, frozenset(map(repr, known if isinstance(known, list) else []))
+        return None
 
     def _object(self, schema: Schema, path: Path, level: int) -> Iterator[str]:
         if schema.get("additionalProperties") is not False:
@@ -138,6 +179,7 @@ class _Check:
             if name not in properties:
                 yield _at(path, f"{demand} Extra required key '{name}' supplied.")
         self._properties += len(properties)
+        self._characters += sum(map(len, properties))
         for name, child in properties.items():
             yield from self._node(child, (*path, "properties", name), level + 1)
 
