@@ -112,7 +112,8 @@ def _part(stock: _Stock, want: Want, age: float) -> Grant:
         amount = want.tokens if by_tokens else want.requests
         left, of = (stock.tokens, whole.tokens) if by_tokens else (stock.requests, whole.requests)
         used_before = of - left - amount
-        sent[name] = Sent(amount, charge.mark - left, at, charge.in_transit + used_before, charge.overflowed)
+        in_transit = charge.in_transit + used_before
+        sent[name] = Sent(amount, charge.mark - left, at, in_transit, charge.overflowed, followed=left)
     return Grant(want, sent, at)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from llm_assets.llm.providers.base import DimensionReport
+from llm_assets.llm.providers.headers import with_fraction
 
 Kind = Literal["requests", "tokens"]
 
@@ -17,12 +18,14 @@ class RateLimitedServer:
     """Answers after `latency_seconds`; `full` is how full the buckets are at the start, from 0 to 1.
 
     `neighbour` is the share of the refill somebody else on the same key takes. `headers_at` says whether
-    headers tell the state at admission, at the answer, or are missing.
+    headers tell the state at admission, at the answer, or are missing; `tells_reset`, whether they have the
+    time until the limit is full again.
     """
 
     limits: dict[Kind, float]
     full: float = 1.0
     headers_at: Literal["admission", "answer"] | None = "admission"
+    tells_reset: bool = True
     neighbour: float = 0.0
     latency_seconds: float = 0.3
     seed: int = 0
@@ -40,6 +43,10 @@ class RateLimitedServer:
         self._refill()
         self.limits = {kind: limit * factor for kind, limit in self.limits.items()}
         self.levels = {kind: min(level, self.limits[kind]) for kind, level in self.levels.items()}
+
+    def change_neighbour(self, share: float) -> None:
+        self._refill()
+        self.neighbour = share
 
     async def ask(self, tokens: float) -> tuple[bool, dict[Kind, DimensionReport] | None, float, Kind | None]:
         """Whether it was served, what the headers say, how long to wait if not, and for what."""
@@ -71,10 +78,15 @@ class RateLimitedServer:
         self._at = now
 
     def _reports(self) -> dict[Kind, DimensionReport]:
-        return {
-            kind: DimensionReport(limit, int(self.levels[kind]), (limit - self.levels[kind]) / limit * 60)
-            for kind, limit in self.limits.items()
-        }
+        told: dict[Kind, DimensionReport] = {}
+        for kind, limit in self.limits.items():
+            reset_seconds = (
+                int((limit - self.levels[kind]) / limit * 60_000) / 1000 if self.tells_reset else None
+            )
+            report = with_fraction(DimensionReport(limit, int(self.levels[kind]), reset_seconds))
+            assert report is not None
+            told[kind] = report
+        return told
 
     @staticmethod
     def _now() -> float:

@@ -141,17 +141,60 @@ def test_a_halved_limit_is_noticed_by_the_next_answer() -> None:
     assert (20 + (950 - 800) / 5) / result.seconds_to_last_admission > 0.97
 
 
-def test_a_neighbour_on_the_same_key_is_shared_with() -> None:
-    """Somebody who takes half of the refill is noticed from the headers, without a storm."""
+@pytest.mark.parametrize("headers_at", ["admission", "answer"])
+@pytest.mark.parametrize("clients", [1, 4])
+@pytest.mark.parametrize("takes", [0.2, 0.5, 0.8])
+def test_a_neighbour_on_the_same_key_is_shared_with(headers_at: str, clients: int, takes: float) -> None:
+    """Somebody who takes a part of the refill is noticed from the headers, without a storm."""
+    left = 10 * (1 - takes)
     result = run_virtual(
         drive(
-            lambda: RateLimitedServer({"requests": RPM}, neighbour=0.5),
+            lambda: RateLimitedServer({"requests": RPM}, neighbour=takes, headers_at=headers_at),  # type: ignore[arg-type]
+            [100] * (RPM + int(40 * left)),
+            Limits(requests_per_minute=RPM),
+            clients=clients,
+        )
+    )
+    assert result.server.refused <= 4
+    assert 40 / result.seconds_to_last_admission > 0.985
+
+
+@pytest.mark.parametrize("headers_at", ["admission", "answer"])
+def test_a_neighbour_is_noticed_where_no_fraction_is_told(headers_at: str) -> None:
+    """Headers in whole requests, without a time to full: up to one request more stays in the bucket."""
+    result = run_virtual(
+        drive(
+            lambda: RateLimitedServer(
+                {"requests": RPM},
+                neighbour=0.5,
+                headers_at=headers_at,  # type: ignore[arg-type]
+                tells_reset=False,
+            ),
             [100] * 800,
             Limits(requests_per_minute=RPM),
         )
     )
-    assert result.server.refused <= 0.02 * 800
-    assert (200 / 5) / result.seconds_to_last_admission > 0.975
+    assert result.server.refused <= 8
+    assert 40 / result.seconds_to_last_admission > 0.98
+
+
+def test_a_neighbour_who_comes_later_and_goes_is_noticed() -> None:
+    """From 20 s on somebody takes half of the refill, or from then on nobody does."""
+    for before, after, rows in ((0.0, 0.5, 600 + 200 + 150), (0.5, 0.0, 600 + 100 + 300)):
+
+        def change(server: RateLimitedServer, share: float = after) -> None:
+            server.change_neighbour(share)
+
+        result = run_virtual(
+            drive(
+                lambda share=before: RateLimitedServer({"requests": RPM}, neighbour=share),
+                [100] * rows,
+                Limits(requests_per_minute=RPM),
+                at=(20.0, change),
+            )
+        )
+        assert result.server.refused <= 6
+        assert 50 / result.seconds_to_last_admission > 0.98
 
 
 @dataclass
@@ -175,3 +218,24 @@ def test_slow_answers_with_stale_headers_cost_no_quota(headers_at: str | None) -
     )
     assert result.server.refused <= 1
     assert 50 / result.seconds_to_last_admission > 0.985
+
+
+@pytest.mark.parametrize("headers_at", ["admission", "answer"])
+@pytest.mark.parametrize("clients", [1, 4])
+def test_slow_answers_and_a_neighbour(headers_at: str, clients: int) -> None:
+    """What a header tells is 6 s old, and in between somebody else took half of what came in."""
+    result = run_virtual(
+        drive(
+            lambda: ConstantLatency(
+                {"requests": RPM},
+                headers_at=headers_at,  # type: ignore[arg-type]
+                latency_seconds=6.0,
+                neighbour=0.5,
+            ),
+            [100] * 800,
+            Limits(requests_per_minute=RPM),
+            clients=clients,
+        )
+    )
+    assert result.server.refused <= 8
+    assert 40 / result.seconds_to_last_admission > 0.97

@@ -35,6 +35,7 @@ from llm_assets.llm.pools.bucket import Kind
 from llm_assets.llm.pools.exchange import exchange
 from llm_assets.llm.pools.values import Client, Grant, Return, Turn, Want
 from llm_assets.llm.providers.base import DimensionReport
+from llm_assets.llm.providers.headers import with_fraction
 from llm_assets.llm.quota.base import Operation, QuotaStore
 from llm_assets.llm.quota.database import DatabaseQuota
 from llm_assets.llm.quota.memory import MemoryQuota
@@ -147,9 +148,15 @@ class HonestServer:
     def report(self, now: float) -> Told:
         self._refill(now)
         return {
-            kind: DimensionReport(capacity, max(int(level), 0), (capacity - level) / PER_SECOND[kind])
+            kind: self._told(capacity, level, (capacity - level) / PER_SECOND[kind])
             for (kind, capacity), level in zip(CAPACITY.items(), self.levels.values(), strict=True)
         }
+
+    @staticmethod
+    def _told(capacity: float, level: float, reset_seconds: float) -> DimensionReport:
+        told = with_fraction(DimensionReport(capacity, max(int(level), 0), reset_seconds))
+        assert told is not None
+        return told
 
     def _refill(self, now: float) -> None:
         for kind, level in self.levels.items():

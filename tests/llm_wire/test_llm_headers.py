@@ -83,6 +83,30 @@ def test_openai_limits_are_read():
     )
 
 
+@pytest.mark.parametrize(
+    ("limit", "remaining", "reset", "left"),
+    [
+        ("200", "198", "11m32.334s", 198.397),  # a limit a day, as OpenAI wrote it
+        ("200", "196", "23m16.298s", 196.768),
+        ("600", "0", "59.941s", 0.58),
+        ("10000", "9999", "6ms", 9999),  # the whole of it is missing
+        ("600", "599", "1s", 599),  # whole seconds may be rounded
+        ("600", "500", "3.5s", 500),  # another bucket's time, or none that refills evenly
+        ("600", "600", "0s", 600),
+        ("600", "500", None, 500),
+    ],
+)
+def test_the_time_to_full_tells_the_fraction_of_a_request(
+    limit: str, remaining: str, reset: str | None, left: float
+):
+    told = {"limit": limit, "remaining": remaining, "reset": reset}
+    headers = {f"x-ratelimit-{kind}-requests": text for kind, text in told.items() if text is not None}
+    report = openai_limits(headers)
+    assert report is not None
+    assert report.requests is not None
+    assert report.requests.remaining == pytest.approx(left, abs=0.002)
+
+
 def test_a_project_limit_is_taken_together_with_the_organisations():
     """Of two token buckets that are charged together, the smaller figures bind."""
     headers = {

@@ -15,18 +15,25 @@ MINUTE_SECONDS = 60.0
 DAY_SECONDS = 86_400.0
 # The server starts to refill when our first request reaches it, a moment after we counted it.
 _CLOCK_SLACK_SECONDS = 0.05
+# Until the refill has been measured somebody else may take a part of it, and headers tell of it late. So a
+# bit more is left in the bucket, which is used afterwards: it costs nothing but in a run that ends before.
+_DOUBT_SECONDS = 0.5
 # A level nobody has confirmed for this long may have been used up by others. Longer than a request that
 # needs the whole of a minute's limit waits, or it would go as a probe just before its time.
 _CONFIRMED_FOR_SECONDS = 90.0
 # What was sent within this time may not have reached the server yet, or in another order.
 _TRANSIT_SECONDS = 0.1
+NOTHING_TOLD = -1.0
+# How many more headers have to be true only at admission than only at the answer, or the other way round.
+KNOWN = 3.0
 
 
 class Sent(NamedTuple):
     """What has to be remembered of a charge to judge a header that comes back with its answer.
 
-    `mark` counts everything sent up to and with this charge, `in_transit` what may overtake it, `overflowed`
-    the refill that had been lost at a full bucket by then.
+    `mark` counts everything sent up to and with this charge, `in_transit` what was sent shortly before and
+    may arrive after it, `followed` what was sent with it and may arrive before it, `overflowed` the refill
+    that had been lost at a full bucket by then.
     """
 
     amount: float
@@ -34,6 +41,7 @@ class Sent(NamedTuple):
     at: float
     in_transit: float
     overflowed: float
+    followed: float = 0.0
 
 
 @dataclass(slots=True)
@@ -45,7 +53,10 @@ class Bucket:
     `hidden` is what a full bucket may hold but nobody has confirmed yet. `sent` counts every charge,
     `sent_before` is its value of a short while ago. `offered` counts what the bucket would have allowed:
     what it held when that was first known, and every refill since. `overflowed` counts refill that found the
-    bucket full.
+    bucket full. `as_of` says what speaks for headers that are true at admission (above zero) or at the
+    answer (below). `told` and what follows is an earlier header to measure the refill from: what it said,
+    when its request went and its mark, when it came and what had been sent by then, and what refused requests
+    since may not have been charged. `measured` is 1 once the refill was.
     """
 
     capacity: float
@@ -57,8 +68,6 @@ class Bucket:
     sent: float = 0.0
     confirmed_at: float = 0.0
     margin: float = 0.0
-    drift: float = 0.0
-    drift_since: float = 0.0
     server_limit: float = 0.0
     configured: float = 0.0
     sent_before: float = 0.0
@@ -66,6 +75,15 @@ class Bucket:
     lately_since: float = 0.0
     offered: float = 0.0
     overflowed: float = 0.0
+    as_of: float = 0.0
+    told: float = NOTHING_TOLD
+    told_at: float = 0.0
+    told_mark: float = 0.0
+    told_when: float = 0.0
+    told_sent: float = 0.0
+    told_overflowed: float = 0.0
+    told_unsure: float = 0.0
+    measured: float = 0.0
 
     @property
     def refill_per_second(self) -> float:
@@ -86,7 +104,6 @@ def new_bucket(
         level=0.0,
         updated_at=now,
         hidden=capacity,
-        drift_since=now,
         lately_since=now,
         configured=limit if configured else 0.0,
     )
@@ -119,8 +136,8 @@ def forget_if_stale(bucket: Bucket, now: float) -> None:
         refill(bucket, now)
         bucket.hidden = max(bucket.level, bucket.hidden, 0.0)
         bucket.level = min(bucket.level, 0.0)
-        bucket.share, bucket.margin, bucket.drift = 1.0, 0.0, 0.0
-        bucket.confirmed_at = 0.0
+        bucket.share, bucket.margin, bucket.told = 1.0, 0.0, NOTHING_TOLD
+        bucket.confirmed_at = bucket.measured = 0.0
 
 
 def find_out(bucket: Bucket, amount: float) -> bool:
@@ -147,7 +164,7 @@ def configure(bucket: Bucket, limit: float, headroom: float) -> None:
 
 
 def move_in_time(bucket: Bucket, seconds: float) -> None:
-    for name in ("updated_at", "drift_since", "lately_since"):
+    for name in ("updated_at", "lately_since", "told_at", "told_when"):
         setattr(bucket, name, getattr(bucket, name) + seconds)
     if bucket.confirmed_at:
         bucket.confirmed_at += seconds
@@ -168,6 +185,8 @@ def give_back(bucket: Bucket, amount: float) -> None:
 
 def seconds_until(bucket: Bucket, amount: float) -> float:
     """How long until `amount` may start; zero or less means now."""
-    slack = bucket.margin + _CLOCK_SLACK_SECONDS * bucket.refill_per_second
+    in_doubt = bucket.confirmed_at and not bucket.measured
+    slack_seconds = _CLOCK_SLACK_SECONDS + (_DOUBT_SECONDS if in_doubt else 0.0)
+    slack = bucket.margin + slack_seconds * bucket.refill_per_second
     needed = amount + min(slack, max(bucket.capacity - amount, 0.0))
     return (needed - bucket.level) / bucket.refill_per_second

@@ -16,6 +16,7 @@ from llm_assets.llm.pools import flight, line
 from llm_assets.llm.pools.bucket import forget_if_stale, refill
 from llm_assets.llm.pools.limits import configure_buckets
 from llm_assets.llm.pools.settle import settle
+from llm_assets.llm.pools.sides import in_one_go
 from llm_assets.llm.pools.start import start, start_ahead
 from llm_assets.llm.pools.state import Pool, follow_the_clock, keep_buckets, load_buckets
 from llm_assets.llm.pools.values import Client, Return, Turn, Used, Want
@@ -53,4 +54,5 @@ def exchange(
     flight.take_off(pool, client, turn.grants if more is None else [*turn.grants, more], now)
     keep_buckets(pool, buckets)
     used = {name: Used(bucket.sent, bucket.offered) for name, bucket in buckets.items()}
-    return replace(turn, used=used, overruled=overruled, ahead=more)
+    grants = in_one_go(buckets, turn.grants)
+    return replace(turn, grants=grants, used=used, overruled=overruled, ahead=more)

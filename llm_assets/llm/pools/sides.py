@@ -43,6 +43,21 @@ def charge(sides: Sequence[Side], want: Want, may_probe: bool, now: float) -> Gr
     return Grant(want, sent, now)
 
 
+def in_one_go(buckets: dict[str, Bucket], grants: Sequence[Grant]) -> list[Grant]:
+    """The same grants, each with what is sent together with it."""
+    if len(grants) < 2:
+        return [*grants]
+    return [
+        grant._replace(
+            sent={
+                name: sent._replace(followed=buckets[name].sent - sent.mark)
+                for name, sent in grant.sent.items()
+            }
+        )
+        for grant in grants
+    ]
+
+
 def longest_wait(sides: Sequence[Side], want: Want, before: Want | None) -> tuple[float, str]:
     """How long until every bucket holds `want` and what is wanted before it, and for which bucket."""
     longest, cause = 0.0, ""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any, TypedDict
 
 from llm_assets.llm.pools.bucket import Bucket, move_in_time
 
 # Clocks are corrected by less than this all the time.
 _CLOCK_JUMP_SECONDS = 5.0
+
+
+_FIELDS = len(fields(Bucket))
 
 
 class Pool(TypedDict, total=False):
@@ -39,7 +43,9 @@ class Pool(TypedDict, total=False):
 
 
 def load_buckets(pool: Pool) -> dict[str, Bucket]:
-    return {name: Bucket(*values) for name, values in pool.get("buckets", {}).items()}
+    """What another version has left is not read: it is found out again."""
+    kept = pool.get("buckets", {}).items()
+    return {name: Bucket(*values) for name, values in kept if len(values) == _FIELDS}
 
 
 def keep_buckets(pool: Pool, buckets: dict[str, Bucket]) -> None:
