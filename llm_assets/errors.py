@@ -27,6 +27,7 @@
         │   └── RequestTooDear        may cost more than a whole budget
         ├── ContextTooLong            for the model chain: another model may take it
         ├── RequestRejected           400 and the like: the same request fails again
+        │   └── SchemaTooComplex      the provider holds no answer to a schema of this size
         ├── PriceUnknown              the budget cannot be enforced on this model
         ├── RateLimited               429 that waiting mends
         ├── Overloaded                the provider has no capacity just now
@@ -187,6 +188,10 @@ class ContextTooLong(CallFailed):
 
 class RequestRejected(CallFailed):
     """The provider rejects this request and would reject it again."""
+
+
+class SchemaTooComplex(RequestRejected):
+    """The provider cannot hold an answer to this schema: it is too large, or has too many alternatives."""
 
 
 class PriceUnknown(CallFailed):

@@ -55,6 +55,7 @@ _PATTERNS: Mapping[str, tuple[str, str]] = {
         r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?$",
         "Date and time without a zone, such as 2026-03-02T14:30:00.",
     ),
+    "uri": (r"^[a-zA-Z][a-zA-Z0-9+.-]*:\S+$", "An address, such as https://example.com/."),
     "time-of-day": (
         r"^\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?$",
         "A time of day, such as 14:30 or 14:30:00.",

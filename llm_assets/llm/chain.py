@@ -23,6 +23,7 @@ from llm_assets.errors import (
     RequestTooDear,
     RequestTooLarge,
     RunStopped,
+    SchemaTooComplex,
 )
 from llm_assets.llm.caller import ask
 from llm_assets.llm.journal import journal_keys
@@ -99,7 +100,7 @@ class ModelChain:
                     await self._require_context(request, link)
                 wire = link.provider.build(request, link.model)
                 call = Call(link, request, wire, key, keys, tally, reason)
-                return await ask(self._services, call)
+                return await self._ask(call)
             except _BEYOND_BUDGET as error:
                 if isinstance(error, BudgetExceeded) or link is not self._links[-1]:
                     self._services.budget.warn_passed_over(link.model.model, error)
@@ -113,6 +114,16 @@ class ModelChain:
         if not looked and (entry := await self._services.journal.find(keys)):
             return Found(entry, from_journal=True)
         return await self._last_resort(request, errors)
+
+    async def _ask(self, call: Call) -> Found:
+        """A provider may know another way to ask for what a schema is refused for."""
+        try:
+            return await ask(self._services, call)
+        except SchemaTooComplex:
+            wire = call.link.provider.build(call.request, call.link.model)
+            if wire.body == call.wire.body:
+                raise
+            return await ask(self._services, call._replace(wire=wire))
 
     def _stops_at_budget(self) -> bool:
         return self._services.config.budget.when_exceeded == "stop"
@@ -188,6 +199,8 @@ def _most_input(request: ChatRequest, link: Link) -> int:
 def _another_model_may_help(error: CallFailed) -> bool:
     if isinstance(error, RunStopped):
         return False
+    if isinstance(error, SchemaTooComplex):
+        return True
     if not isinstance(error, RequestRejected) or error.http_status == _FORBIDDEN:
         return True
     return (error.code or "") in _MODEL_CODES

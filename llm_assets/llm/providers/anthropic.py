@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 
-from llm_assets.errors import ConfigurationError
+from llm_assets.errors import ConfigurationError, SchemaTooComplex
 from llm_assets.llm.models import ModelConfig
 from llm_assets.llm.providers.address import address
 from llm_assets.llm.providers.anthropic_schema import is_supported, supported_schema
@@ -61,6 +61,8 @@ class AnthropicProvider:
         }
         self._url = address(base_url, "messages")
         self._fixed = Remembered(_fixed_part)
+        self._fixed_by_tool = Remembered(_fixed_part_by_tool)
+        self._too_complex = dict[int, OutputSchema]()
         self._schemas = Remembered(_schema_text)
 
     def build(self, request: Request, model: ModelConfig) -> HttpRequest:
@@ -83,19 +85,28 @@ class AnthropicProvider:
         system = "\n\n".join(message.content for message in messages if message.role == "system")
         if system:
             turns["system"] = system
-        fixed = self._fixed.of(model, request.output_schema)
+        is_refused = id(request.output_schema) in self._too_complex
+        fixed = (self._fixed_by_tool if is_refused else self._fixed).of(model, request.output_schema)
         return HttpRequest(self._url, self._headers, body=b"%s,%s" % (fixed[:-1], encode_json(turns)[1:]))
 
     def parse(self, request: Request, model: ModelConfig, response: HttpResponse) -> Answer:
         """The answer in a response. Raises the tree under CallFailed when there is none."""
         if not 200 <= response.status < 300:
-            raise self._failures.of(response)
+            error = self._failures.of(response)
+            if isinstance(error, SchemaTooComplex):
+                self._ask_by_tool(request)
+            raise error
         data = decode_object(response.body)
         if data is None:
             raise self._failures.no_answer(response, "no JSON object")
         if not isinstance(data.get("content"), list):
             raise self._failures.no_answer(response, "the fields of an answer are missing")
         return _answer(data, request, model)
+
+    def _ask_by_tool(self, request: Request) -> None:
+        """How large a schema may be is told by nothing but a refusal; a tool takes any."""
+        if isinstance(request, ChatRequest) and request.output_schema is not None:
+            self._too_complex[id(request.output_schema)] = request.output_schema
 
     def request_id(self, headers: Mapping[str, str]) -> str | None:
         """The provider's name for a request, for its support, without anything secret in it."""
@@ -121,6 +132,11 @@ def _fixed_part(model: ModelConfig, schema: OutputSchema | None) -> bytes:
     return encode_json({"model": model.model, **_structured_output(model, schema), **own})
 
 
+def _fixed_part_by_tool(model: ModelConfig, schema: OutputSchema) -> bytes:
+    own = own_parameters(model, _OURS)
+    return encode_json({"model": model.model, **_by_tool(schema), **own})
+
+
 def _schema_text(schema: OutputSchema) -> str:
     return encode_json(schema.schema).decode()
 
@@ -132,8 +148,12 @@ def _structured_output(model: ModelConfig, schema: OutputSchema | None) -> dict[
         return {
             "output_config": {"format": {"type": "json_schema", "schema": supported_schema(schema.schema)}}
         }
-    # Servers without structured output know tools, and a tool that must be called has the same effect. It
-    # takes every schema, also those that structured output does not.
+    return _by_tool(schema)
+
+
+def _by_tool(schema: OutputSchema) -> dict[str, Any]:
+    """Servers without structured output know tools, and a tool that must be called has the same effect. It
+    takes every schema, also those that structured output does not."""
     described = {"description": schema.description} if schema.description else {}
     return {
         "tools": [{"name": schema.name, **described, "input_schema": schema.schema}],

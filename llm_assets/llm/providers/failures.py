@@ -22,6 +22,7 @@ from llm_assets.errors import (
     RateLimited,
     RequestRejected,
     RequestTooLarge,
+    SchemaTooComplex,
     ServerFailed,
 )
 from llm_assets.llm.providers.headers import duration_seconds, retry_after_seconds
@@ -59,6 +60,12 @@ _NO_CAPACITY_MESSAGE = re.compile(r"resource[ _]unavailable|overloaded|at capaci
 _TOO_LONG = frozenset({"context_length_exceeded", "string_above_max_length", "model_context_window_exceeded"})
 _TOO_LONG_MESSAGE = re.compile(
     r"maximum context length|prompt is too long|exceeds? (the )?(model'?s )?(maximum )?context|context limit",
+    re.I,
+)
+# Anthropic compiles schemas, and says how large one may be by refusing it.
+_TOO_COMPLEX_MESSAGE = re.compile(
+    r"grammar is too large|too many parameters with union types|too many optional parameters"
+    r"|schema is too complex",
     re.I,
 )
 _TOO_LARGE_MESSAGE = re.compile(r"^request too large for", re.I)
@@ -231,6 +238,8 @@ def _kind(status: int, told: _Told) -> type[CallFailed]:
         return ServerFailed
     if told.code in _TOO_LONG or (status in (400, 413) and _TOO_LONG_MESSAGE.search(told.message)):
         return ContextTooLong
+    if status == 400 and _TOO_COMPLEX_MESSAGE.search(told.message):
+        return SchemaTooComplex
     return RequestRejected
 
 
