@@ -1,6 +1,7 @@
 """Decode a recording to samples of one fixed rate, block by block.
 
-The decoded audio is never held as a whole: ten hours of it would be a gigabyte.
+The decoded audio is never held as a whole: ten hours of it would be a gigabyte. Where time stamps tell that
+something is missing, there is silence.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from av.audio.resampler import AudioResampler
 from llm_assets.errors import RecordingUnreadable
 from llm_assets.recordings.container import Audio, decoded, open_audio, packets
 from llm_assets.recordings.encode import Samples
+from llm_assets.recordings.gaps import are_stamped, filled
+from llm_assets.recordings.phase import in_phase
 
 SAMPLE_RATE = 16_000
 # Large, so that little is done for each frame of a codec outside of C.
@@ -24,7 +27,7 @@ _SAME_WITHIN = 0.03
 
 
 def decode_mono(audio: Audio, sample_rate: int = SAMPLE_RATE) -> Iterator[Samples]:
-    """Blocks of 16-bit samples, channels mixed.
+    """Blocks of 16-bit samples, channels mixed; where two cancel each other, one is turned over.
 
     Raises:
         RecordingUnreadable: not audio, or not a single sample can be decoded.
@@ -63,6 +66,10 @@ def _decode(audio: Audio, sample_rate: int, layout: str | None) -> Iterator[Samp
     empty = True
     with open_audio(audio) as (container, stream):
         frames = (frame for packet in packets(container, stream) for frame in decoded(packet))
+        if are_stamped(container):
+            frames = filled(frames)
+        if layout == "mono" and stream.codec_context.channels == 2:
+            frames = in_phase(frames)
         for block in _resampled(frames, sample_rate, layout):
             empty = False
             yield block

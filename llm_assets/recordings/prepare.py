@@ -16,8 +16,10 @@ from llm_assets.errors import RecordingSilent
 from llm_assets.recordings.container import Audio
 from llm_assets.recordings.decode import SAMPLE_RATE, channels_differ, decode_channels, decode_mono
 from llm_assets.recordings.encode import ENCODINGS, Encoder, Encoding, Samples
+from llm_assets.recordings.gaps import has_gaps
 from llm_assets.recordings.limits import ChunkLimits, Listening
 from llm_assets.recordings.listen import MOMENTS_PER_SECOND, Heard, listen
+from llm_assets.recordings.phase import is_out_of_phase
 from llm_assets.recordings.spans import Spans
 from llm_assets.recordings.split import Piece, split_at_pauses
 from llm_assets.records import AudioChunk, Recording
@@ -52,7 +54,7 @@ def prepare_chunks(
     """
     apart = listening.channels == "split" and (recording.channels or 1) > 1 and channels_differ(audio)
     extension = _taken_as(recording)
-    if extension is not None and limits.fits(recording) and not apart:
+    if extension is not None and limits.fits(recording) and not apart and _is_right_as_it_is(audio):
         yield AudioChunk(
             index=0,
             start_seconds=0.0,
@@ -73,6 +75,11 @@ def _taken_as(recording: Recording) -> str | None:
     if recording.codec not in _TAKEN_CODECS:
         return None
     return _TAKEN_FORMATS.get(recording.format or "")
+
+
+def _is_right_as_it_is(audio: Audio) -> bool:
+    """A provider puts what there is end to end and mixes it: whether that is the recording."""
+    return not has_gaps(audio) and not is_out_of_phase(audio)
 
 
 def _whole(audio: Audio) -> bytes:

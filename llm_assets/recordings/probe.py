@@ -15,6 +15,7 @@ from av.container import InputContainer
 
 from llm_assets.errors import RecordingUnreadable
 from llm_assets.recordings.container import Audio, decoded, is_encrypted, open_audio, packets
+from llm_assets.recordings.gaps import Stamps, are_stamped, length_of, start_of
 
 _AGREES_WITHIN_SECONDS = 0.25
 # What libav tells of these it has guessed from their bit rate.
@@ -58,20 +59,25 @@ def _format_name(names: str, file_name: str) -> str:
 
 
 def _measured(container: InputContainer, stream: AudioStream) -> float:
-    """Seconds of all packets together, sure that at least one of them decodes.
+    """Seconds of all packets together and of what is missing between them, sure that one of them decodes.
 
     Not from the first time stamp to the last: they start again where recordings were joined.
     """
-    ticks, decodes, encrypted = 0, False, False
+    seconds, decodes, encrypted = 0.0, False, False
+    stamps = Stamps() if are_stamped(container) else None
     for packet in packets(container, stream):
         encrypted = encrypted or is_encrypted(packet)
         decodes = decodes or any(frame.samples for frame in decoded(packet))
-        ticks += packet.duration or 0
+        if packet.size:
+            length_seconds = length_of(packet, stream)
+            seconds += length_seconds
+            if stamps is not None:
+                seconds += stamps.missing(start_of(packet, stream), length_seconds)
     if encrypted:  # which may happen to decode, as noise
         raise RecordingUnreadable("its audio is encrypted (DRM)")
-    if not decodes or stream.time_base is None:
+    if not decodes:
         raise RecordingUnreadable("no sound in it can be decoded")
-    return float(ticks * stream.time_base)
+    return seconds
 
 
 def _trusted(container: InputContainer, measured_seconds: float) -> float:
