@@ -19,9 +19,8 @@ from llm_assets.recordings.source import RecordingSource
 from llm_assets.warehouse.tables import RECORDINGS, TRANSCRIPTS, Column, Table, insights_table
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
-
     from llm_assets.orchestration.stage_result import StageResult
+    from llm_assets.warehouse.plain import Rows
 
 
 def recordings_asset(source: RecordingSource, surroundings: Surroundings) -> dg.AssetsDefinition:
@@ -37,7 +36,7 @@ def recordings_asset(source: RecordingSource, surroundings: Surroundings) -> dg.
         },
     )
 
-    def compute(context: dg.AssetExecutionContext, _: DataFrame | None) -> StageResult:
+    def compute(context: dg.AssetExecutionContext, _: Rows | None) -> StageResult:
         from llm_assets.orchestration.recordings_stage import read_recordings
 
         return read_recordings(context, source)
@@ -58,7 +57,7 @@ def transcripts_asset(
         metadata={COLUMN_SCHEMA: column_schema(TRANSCRIPTS)},
     )
 
-    def compute(context: dg.AssetExecutionContext, upstream: DataFrame | None) -> StageResult:
+    def compute(context: dg.AssetExecutionContext, upstream: Rows | None) -> StageResult:
         from llm_assets.orchestration.transcripts_stage import make_transcripts
 
         assert upstream is not None
@@ -90,7 +89,7 @@ def insights_asset(
         defined_in=[class_place(extractor.output_model)],
     )
 
-    def compute(context: dg.AssetExecutionContext, upstream: DataFrame | None) -> StageResult:
+    def compute(context: dg.AssetExecutionContext, upstream: Rows | None) -> StageResult:
         from llm_assets.orchestration.insights_stage import make_insights
 
         assert upstream is not None

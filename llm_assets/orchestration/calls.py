@@ -22,7 +22,7 @@ from llm_assets.llm.stream import stream
 from llm_assets.orchestration.event_loop import run_coroutine
 from llm_assets.orchestration.gathered import CallsSeen, Gathered, Result
 from llm_assets.orchestration.progress import ProgressReporter
-from llm_assets.orchestration.rows import Content, FrameItems, Item
+from llm_assets.orchestration.rows import Content, Item, Items
 
 if TYPE_CHECKING:
     from llm_assets.llm.client import LLMClient
@@ -51,7 +51,7 @@ class Asked:
 def ask_all(
     context: dg.AssetExecutionContext,
     openai: OpenAIResource,
-    items: FrameItems[Item],
+    items: Items[Item],
     ask: Ask[Item, Result],
     gathered: Gathered[Result],
     *,
@@ -81,7 +81,7 @@ def ask_all(
 async def _ask_all(
     context: dg.AssetExecutionContext,
     client: LLMClient,
-    items: FrameItems[Item],
+    items: Items[Item],
     ask: Ask[Item, Result],
     gathered: Gathered[Result],
     concurrency: int,
@@ -110,7 +110,7 @@ async def _ask_all(
     return client.metrics.snapshot(), of_budget
 
 
-def _distinct(items: FrameItems[Item]) -> tuple[list[date], list[int], dict[int, list[int]]]:
+def _distinct(items: Items[Item]) -> tuple[list[date], list[int], dict[int, list[int]]]:
     """The day of each item, the position of each content's first one, and where it stands again."""
     days: list[date] = []
     firsts: dict[Content, int] = {}

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -23,7 +24,7 @@ from llm_assets.llm.models import BudgetConfig
 from llm_assets.records import RowStatus
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from llm_assets.warehouse.plain import Rows
 
 Judged = tuple[bool, str | None, dict[str, Any]]
 
@@ -59,9 +60,9 @@ class Facts:
     `days` are the run's days.
     """
 
-    frame: DataFrame
+    rows: Rows
     days: Sequence[date] = ()
-    upstream: DataFrame | None = None
+    upstream: Rows | None = None
     metrics: MetricsSnapshot | None = None
     budget: BudgetConfig | None = None
     spent: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
@@ -71,7 +72,7 @@ class Facts:
         from llm_assets.orchestration.rows import of_day
 
         upstream = None if self.upstream is None else of_day(self.upstream, day)
-        return Facts(frame=of_day(self.frame, day), upstream=upstream, days=(day,))
+        return Facts(rows=of_day(self.rows, day), upstream=upstream, days=(day,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,52 +118,58 @@ def _list(lines: Sequence[str]) -> dg.MarkdownMetadataValue:
 
 
 def _usable_rows(facts: Facts, _: CheckLimits) -> Judged:
-    unusable = facts.frame[facts.frame["status"] != RowStatus.OK.value]
-    return _rows_that_count(facts.frame, unusable, "are not usable")
+    return _rows_that_count(facts.rows, _with(facts.rows, {*RowStatus} - {RowStatus.OK}), "are not usable")
 
 
 def _nothing_failed(facts: Facts, _: CheckLimits) -> Judged:
-    failed = facts.frame[facts.frame["status"] == RowStatus.FAILED.value]
-    return _rows_that_count(facts.frame, failed, "failed")
+    return _rows_that_count(facts.rows, _with(facts.rows, {RowStatus.FAILED}), "failed")
 
 
-def _rows_that_count(frame: DataFrame, bad: DataFrame, what: str) -> Judged:
-    numbers: dict[str, Any] = {"rows": len(frame), "unusable": len(bad), **_by_status(frame)}
-    if bad.empty:
+def _with(rows: Rows, statuses: Collection[RowStatus]) -> Rows:
+    return rows.at([at for at, status in enumerate(rows.columns["status"]) if status in statuses])
+
+
+def _rows_that_count(rows: Rows, bad: Rows, what: str) -> Judged:
+    numbers: dict[str, Any] = {"rows": len(rows), "unusable": len(bad), **_by_status(rows)}
+    if not len(bad):
         return True, None, numbers
-    return False, f"{len(bad)} of {len(frame)} rows {what}.", numbers | _first_reasons(bad)
+    return False, f"{len(bad)} of {len(rows)} rows {what}.", numbers | _first_reasons(bad)
 
 
-def _by_status(frame: DataFrame) -> dict[str, int]:
-    statuses = Counter(str(status) for status in frame["status"])
+def _by_status(rows: Rows) -> dict[str, int]:
+    statuses = _statuses(rows)
     return {f"rows_{status}": statuses[status] for status in RowStatus if statuses[status]}
 
 
-def _first_reasons(rows: DataFrame) -> dict[str, Any]:
+def _statuses(rows: Rows) -> Counter[str]:
+    return Counter(map(str, rows.columns["status"]))
+
+
+def _first_reasons(rows: Rows) -> dict[str, Any]:
     reasons = [
-        f"- `{row.recording_id}` {row.status}: {' '.join(str(row.error or '').split())}"
-        for row in rows.head(_EXAMPLES).itertuples(index=False)
+        f"- `{row['recording_id']}` {row['status']}: {' '.join(str(row['error'] or '').split())}"
+        for row in islice(rows, _EXAMPLES)
     ]
     return {"first_reasons": dg.MetadataValue.md("\n".join(reasons))}
 
 
 def _row_per_recording(facts: Facts, _: CheckLimits) -> Judged:
     assert facts.upstream is not None
-    wanted, found = _identities(facts.upstream), _identities(facts.frame)
+    wanted, found = _identities(facts.upstream), _identities(facts.rows)
     missing, surplus = (wanted - found).total(), (found - wanted).total()
     said = None if not missing + surplus else f"{missing} rows are missing, {surplus} came out of nothing."
     numbers = {"recordings": wanted.total(), "missing": missing, "surplus": surplus}
     return said is None, said, numbers
 
 
-def _identities(frame: DataFrame) -> Counter[tuple[str, str]]:
+def _identities(rows: Rows) -> Counter[tuple[str, str]]:
     """Counted, not collected: the same content twice in a day is two rows."""
-    days = (str(day)[:10] for day in frame["partition_date"])
-    return Counter(zip(days, map(str, frame["recording_id"]), strict=True))
+    days = (str(day)[:10] for day in rows.columns["partition_date"])
+    return Counter(zip(days, map(str, rows.columns["recording_id"]), strict=True))
 
 
 def _turned_down(facts: Facts, limits: CheckLimits) -> Judged:
-    statuses = Counter(str(status) for status in facts.frame["status"])
+    statuses = _statuses(facts.rows)
     refused, invalid = statuses[RowStatus.REFUSED], statuses[RowStatus.INVALID_OUTPUT]
     asked = refused + invalid + statuses[RowStatus.OK]
     numbers = {"refused": refused, "invalid_output": invalid}
@@ -172,8 +179,8 @@ def _turned_down(facts: Facts, limits: CheckLimits) -> Judged:
 
 
 def _fallback_share(facts: Facts, limits: CheckLimits) -> Judged:
-    answered = facts.frame[facts.frame["status"] == RowStatus.OK.value]
-    reasons = Counter(str(reason) for reason in answered["fallback_reason"].dropna())
+    answered = _with(facts.rows, {RowStatus.OK})
+    reasons = Counter(str(reason) for reason in answered.columns["fallback_reason"] if reason is not None)
     by_reason = {f"because_{reason}": count for reason, count in reasons.most_common(_EXAMPLES)}
     return _share(
         "rows are from a fallback", reasons.total(), len(answered), limits.fallback_share, by_reason
@@ -183,9 +190,9 @@ def _fallback_share(facts: Facts, limits: CheckLimits) -> Judged:
 def _transcript_length(facts: Facts, _: CheckLimits) -> Judged:
     from llm_assets.transcription.judge import is_suspiciously_short
 
-    ok = facts.frame[facts.frame["status"] == RowStatus.OK.value]
-    judged = zip(ok["recording_id"], ok["text"].fillna(""), ok["duration_seconds"].fillna(0.0), strict=True)
-    short = [str(each) for each, text, seconds in judged if is_suspiciously_short(str(text), float(seconds))]
+    ok = _with(facts.rows, {RowStatus.OK})
+    judged = zip(*(ok.columns[name] for name in ("recording_id", "text", "duration_seconds")), strict=True)
+    short = [str(each) for each, text, seconds in judged if is_suspiciously_short(text or "", seconds or 0.0)]
     numbers: dict[str, Any] = {"transcripts": len(ok), "suspiciously_short": len(short)}
     if not short:
         return True, None, numbers

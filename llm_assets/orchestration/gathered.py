@@ -10,20 +10,18 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from llm_assets.errors import LLMAssetsError
 from llm_assets.llm.requests import Outcome
 from llm_assets.llm.retry import is_mendable
 from llm_assets.orchestration.chart import CallsChart
 from llm_assets.orchestration.errors import Outages, unmended_failure
-from llm_assets.orchestration.frame_builder import FrameBuilder, Row
 from llm_assets.orchestration.metadata import CallSums
+from llm_assets.orchestration.row_builder import RowBuilder
 from llm_assets.records import Insight, RowStatus, Transcript
+from llm_assets.warehouse.plain import Row, Rows
 from llm_assets.warehouse.tables import Table
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 Result = TypeVar("Result", Transcript, Insight)
 
@@ -49,7 +47,7 @@ class Gathered(Generic[Result]):
     ) -> None:
         self.calls = CallsSeen()
         self._count = count
-        self._rows = FrameBuilder(table, count)
+        self._rows = RowBuilder(table, count)
         self._to_row = to_row
         self._outages = Outages()
 
@@ -69,9 +67,9 @@ class Gathered(Generic[Result]):
         if self._outages.count:
             raise unmended_failure(stage, self._outages, self._count)
 
-    def frame(self) -> DataFrame:
-        """The rows as a frame; they are let go on the way."""
-        return self._rows.frame()
+    def rows(self) -> Rows:
+        """The rows. Asked once."""
+        return self._rows.rows()
 
 
 def _outage(outcomes: Sequence[Outcome]) -> LLMAssetsError | None:

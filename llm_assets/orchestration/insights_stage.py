@@ -16,18 +16,17 @@ from llm_assets.orchestration.insights_plan import InsightsPlan
 from llm_assets.orchestration.rows import insight_row, transcripts_of
 from llm_assets.orchestration.stage_result import StageResult
 from llm_assets.records import Insight, Transcript
+from llm_assets.warehouse.plain import Rows
 from llm_assets.warehouse.tables import Table
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
-
     from llm_assets.orchestration.resource import OpenAIResource
 
 
 def make_insights(
     context: dg.AssetExecutionContext,
     openai: OpenAIResource,
-    transcripts: DataFrame,
+    transcripts: Rows,
     extractor: Extractor,
     table: Table,
 ) -> StageResult:
@@ -53,4 +52,4 @@ def make_insights(
     )
     gathered.raise_if_mendable(extractor.name)
     plan = planned.plan.metadata() if planned.plan else {}
-    return StageResult(frame=gathered.frame(), asked=asked, more=plan)
+    return StageResult(table=table, rows=gathered.rows(), asked=asked, more=plan)

@@ -1,4 +1,6 @@
-"""Data frames between assets, kept as typed DuckDB tables; a partition, or a range of them, is written whole.
+"""Rows between assets, kept as typed DuckDB tables; a partition, or a range of them, is written whole.
+
+They are pandas data frames, in and out, except between assets of this package: these hand over plain rows.
 
 An asset's table is the last part of its key. The tables of the package are known by their names; any
 other asset says its own columns in its definition metadata, under `dagster/column_schema`.
@@ -6,7 +8,7 @@ other asset says its own columns in its definition metadata, under `dagster/colu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,12 @@ from llm_assets.warehouse.tables import FIXED_TABLES, Column, Table, insights_ta
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from llm_assets.warehouse.plain import Rows
+
 COLUMN_SCHEMA = "dagster/column_schema"
+
+# On an input: it takes plain rows as well as a data frame, which would have pandas loaded.
+PLAIN_ROWS = {"llm_assets/plain_rows": True}
 
 
 class DuckDBFrameIOManager(dg.ConfigurableIOManager):
@@ -36,7 +43,7 @@ class DuckDBFrameIOManager(dg.ConfigurableIOManager):
         default=120.0, gt=0, description="How long to wait for its turn while other runs write the file."
     )
 
-    def handle_output(self, context: dg.OutputContext, obj: DataFrame) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: DataFrame | Rows) -> None:
         from llm_assets.warehouse.owners import require_own_table
         from llm_assets.warehouse.replace import replace_partition
 
@@ -45,7 +52,7 @@ class DuckDBFrameIOManager(dg.ConfigurableIOManager):
             require_own_table(self.path, table.name, context.asset_key.to_user_string())
             days = partition_dates(context.asset_partition_keys)
             replace_partition(self.path, table, days, obj, lock_timeout_seconds=self.lock_timeout_seconds)
-        context.add_output_metadata(self._table_metadata(table) | _row_count(obj, len(days)))
+        context.add_output_metadata(self._table_metadata(table) | _row_count(len(obj), len(days)))
 
     def require_fit(self, key: dg.AssetKey, metadata: Mapping[str, Any]) -> None:
         """Raises what `handle_output` would raise for any rows of this asset: before they are paid for."""
@@ -56,15 +63,19 @@ class DuckDBFrameIOManager(dg.ConfigurableIOManager):
         require_own_table(self.path, table.name, key.to_user_string(), note=False)
         require_fit(self.path, table)
 
-    def load_input(self, context: dg.InputContext) -> DataFrame:
-        from llm_assets.warehouse.read import read_partition
+    def load_input(self, context: dg.InputContext) -> DataFrame | Rows:
+        from llm_assets.warehouse.read import read_partition, read_rows
 
         metadata = context.upstream_output.definition_metadata if context.upstream_output else {}
         with as_failures():
             table = _table_of(context.asset_key, metadata)
             days = partition_dates(context.asset_partition_keys)
+            if PLAIN_ROWS.items() <= (context.definition_metadata or {}).items():
+                rows = read_rows(self.path, table, days)
+                _require_materialized(context, rows.columns["partition_date"])
+                return rows
             frame = read_partition(self.path, table, days)
-            _require_materialized(context, frame)
+            _require_materialized(context, frame["partition_date"])
             return frame
 
     def _table_metadata(self, table: Table) -> dict[str, Any]:
@@ -75,9 +86,14 @@ class DuckDBFrameIOManager(dg.ConfigurableIOManager):
         }
 
 
-def _require_materialized(context: dg.InputContext, frame: DataFrame) -> None:
+def takes_rows(context: dg.AssetExecutionContext, io_manager_key: str) -> bool:
+    """Whether the IO manager of this run does. One made of ours may do something with the frame."""
+    return type(getattr(context.resources, io_manager_key, None)) is DuckDBFrameIOManager
+
+
+def _require_materialized(context: dg.InputContext, found: Iterable[object]) -> None:
     """A day without rows is empty if it was materialized; otherwise nobody has looked at it yet."""
-    present = {str(day)[:10] for day in frame["partition_date"]}
+    present = {str(day)[:10] for day in found}
     empty = [key for key in context.asset_partition_keys if key not in present]
     if not empty:
         return
@@ -109,9 +125,9 @@ def column_schema(table: Table) -> dg.TableSchema:
     )
 
 
-def _row_count(frame: DataFrame, partitions: int) -> dict[str, Any]:
+def _row_count(rows: int, partitions: int) -> dict[str, Any]:
     """Dagster copies this to every partition of a range, so of a range only its asset can say the counts."""
-    return {"dagster/partition_row_count": len(frame)} if partitions == 1 else {}
+    return {"dagster/partition_row_count": rows} if partitions == 1 else {}
 
 
 def _table_of(key: dg.AssetKey, metadata: Mapping[str, Any]) -> Table:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, cast
+from itertools import islice
+from typing import Any, cast
 
 import dagster as dg
 
@@ -18,9 +19,7 @@ from llm_assets.llm.metrics import MetricsSnapshot
 from llm_assets.llm.requests import Outcome
 from llm_assets.records import RowStatus
 from llm_assets.usage import Usage
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
+from llm_assets.warehouse.plain import Rows
 
 DAY_FINGERPRINT = "recordings_fingerprint"
 
@@ -36,14 +35,15 @@ _NOT_PREVIEWED = frozenset({
 })  # fmt: skip
 
 
-def row_metadata(frame: DataFrame) -> dict[str, Any]:
+def row_metadata(rows: Rows) -> dict[str, Any]:
     """Counts by status, seconds of audio and a preview of the rows of one partition."""
-    statuses = Counter(str(status) for status in frame["status"])
+    statuses = Counter(map(str, rows.columns["status"]))
     counted = {f"rows_{status}": statuses[status] for status in RowStatus if statuses[status]}
-    metadata: dict[str, Any] = {"dagster/partition_row_count": len(frame), "rows": len(frame), **counted}
-    if "duration_seconds" in frame.columns:
-        metadata["audio_seconds"] = round(float(frame["duration_seconds"].fillna(0.0).sum()), 3)
-    return metadata | {"preview": dg.MetadataValue.md(preview(frame))}
+    metadata: dict[str, Any] = {"dagster/partition_row_count": len(rows), "rows": len(rows), **counted}
+    if "duration_seconds" in rows.columns:
+        seconds = (seconds or 0.0 for seconds in rows.columns["duration_seconds"])
+        metadata["audio_seconds"] = round(float(sum(seconds)), 3)
+    return metadata | {"preview": dg.MetadataValue.md(preview(rows))}
 
 
 @dataclass(slots=True)
@@ -138,14 +138,14 @@ def run_metadata(metrics: MetricsSnapshot) -> dict[str, Any]:
     }
 
 
-def preview(frame: DataFrame) -> str:
+def preview(rows: Rows) -> str:
     """The first rows as a Markdown table, long texts cut."""
-    if not len(frame):
+    if not len(rows):
         return "No recordings on this day."
-    names = [str(name) for name in frame.columns if name not in _NOT_PREVIEWED]
+    names = [name for name in rows.columns if name not in _NOT_PREVIEWED]
     lines = [names, ["---"] * len(names)]
-    for row in frame[names].head(PREVIEW_ROWS).itertuples(index=False):
-        lines.append([_cell(value) for value in row])
+    for row in islice(rows, PREVIEW_ROWS):
+        lines.append([_cell(row[name]) for name in names])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
@@ -157,10 +157,8 @@ def _cell(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    from pandas import isna
-
     if isinstance(value, list):
         return "; ".join(_text(item) for item in cast("list[Any]", value))
     if isinstance(value, dict):
         return ", ".join(f"{name}: {_text(item)}" for name, item in cast("dict[str, Any]", value).items())
-    return "" if isna(value) else str(value)
+    return "" if value is None else str(value)

@@ -15,10 +15,10 @@ import dagster as dg
 from llm_assets.errors import RecordingForbidden, RecordingUnsettled
 from llm_assets.llm.stream import stream
 from llm_assets.orchestration.event_loop import run_coroutine
-from llm_assets.orchestration.frame_builder import FrameBuilder
 from llm_assets.orchestration.metadata import DAY_FINGERPRINT
 from llm_assets.orchestration.partitions import partition_dates
 from llm_assets.orchestration.progress import ProgressReporter
+from llm_assets.orchestration.row_builder import RowBuilder
 from llm_assets.orchestration.rows import recording_row
 from llm_assets.orchestration.stage_result import StageResult
 from llm_assets.recordings.changes import fingerprint_of
@@ -45,7 +45,7 @@ Numbered = Sequence[tuple[date, FoundRecording]]
 class _Read:
     """What became of found recordings, by their numbers: rows, and why some are left for a later run."""
 
-    rows: FrameBuilder
+    rows: RowBuilder
     left: dict[int, str] = field(default_factory=dict[int, str])
     forbidden: int = 0
     why_forbidden: str = ""
@@ -63,14 +63,14 @@ def read_recordings(context: dg.AssetExecutionContext, source: RecordingSource) 
         context.log.info(
             f"There are no recordings for {_span(days)} in {source.place}: the partition is empty."
         )
-    read = _Read(FrameBuilder(RECORDINGS, len(found)))
+    read = _Read(RowBuilder(RECORDINGS, len(found)))
     if found:
         run_coroutine(_read_all(context, source, found, read))
     if found and read.forbidden == len(found):
         raise forbidden(source, read.forbidden, read.why_forbidden)
     place = {"recordings_root": dg.MetadataValue.path(source.place)}
     by_day = {day: place | _about(context, listed[day], _of_day(day, found, read.left)) for day in days}
-    return StageResult(frame=read.rows.frame(), by_day=by_day)
+    return StageResult(table=RECORDINGS, rows=read.rows.rows(), by_day=by_day)
 
 
 def _of_day(day: date, found: Numbered, left: Mapping[int, str]) -> list[tuple[FoundRecording, str | None]]:

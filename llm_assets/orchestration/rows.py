@@ -1,7 +1,9 @@
-"""Records to rows of data frames and back; outcomes of calls to rows of `llm_calls`.
+"""Records to rows and back; outcomes of calls to rows of `llm_calls`.
 
-Rows of other tables travel in the frame as JSON text, so that any IO manager for data frames can keep
-them. Frames of other IO managers may give dates as timestamps and whole numbers as floats; both are read.
+Inside a run rows are plain, and only an IO manager that is not ours is handed a data frame: to load pandas
+takes longer than a day's rows. Rows of other tables travel in them as JSON text, so that any IO manager
+for data frames can keep them. Frames of others may give dates as timestamps and whole numbers as floats;
+both are read.
 """
 
 from __future__ import annotations
@@ -11,15 +13,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from typing import Any, Generic, TypeVar
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from llm_assets.llm.requests import Outcome
-from llm_assets.orchestration.frame_builder import FrameBuilder, Row
+from llm_assets.orchestration.row_builder import RowBuilder
 from llm_assets.records import Insight, Recording, RowStatus, Segment, Transcript
-from llm_assets.warehouse.frames import PlainRows
+from llm_assets.warehouse.plain import Row, Rows
 from llm_assets.warehouse.tables import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Item = TypeVar("Item", Recording, Transcript)
 Content = tuple[date, str]  # a day and a recording's id
@@ -31,21 +34,30 @@ _EXACT = Context(prec=40)
 _WHOLE_NUMBERS = frozenset({"size_bytes", "channels", "sample_rate", "chunk_count"})
 
 
-def frame_of(table: Table, rows: Sequence[Row]) -> pd.DataFrame:
-    """A frame with exactly the table's columns, then those of its child tables; also without any row."""
-    builder = FrameBuilder(table, len(rows))
+def rows_of(table: Table, rows: Sequence[Row]) -> Rows:
+    """Rows with exactly the table's columns, then those of its child tables; also without any row."""
+    builder = RowBuilder(table, len(rows))
     for position, row in enumerate(rows):
         builder.put(position, row)
-    return builder.frame()
+    return builder.rows()
 
 
-class FrameItems(Generic[Item]):
-    """What a frame's rows are to a stage, each made when it is asked for: as objects, the segments of a
+def received(upstream: pd.DataFrame | Rows) -> Rows:
+    """What an IO manager gave, as plain rows."""
+    if isinstance(upstream, Rows):
+        return upstream
+    from llm_assets.warehouse.frames import plain
+
+    return plain(upstream)
+
+
+class Items(Generic[Item]):
+    """What rows are to a stage, each made when it is asked for: as objects, the segments of a
     transcript take many times the memory of their text.
     """
 
-    def __init__(self, frame: pd.DataFrame, make: Callable[[date, Row], Item]) -> None:
-        self._rows = PlainRows(frame)
+    def __init__(self, rows: Rows, make: Callable[[date, Row], Item]) -> None:
+        self._rows = rows
         self._make = make
 
     def __len__(self) -> int:
@@ -59,7 +71,7 @@ class FrameItems(Generic[Item]):
 
     def contents(self) -> Iterator[Content]:
         """The day and the id of every row."""
-        days, ids = (self._rows.column(name) for name in ("partition_date", "recording_id"))
+        days, ids = (self._rows.columns[name] for name in ("partition_date", "recording_id"))
         return ((as_date(day), str(recording_id)) for day, recording_id in zip(days, ids, strict=True))
 
     def _made(self, row: Row) -> Item:
@@ -81,14 +93,14 @@ def insight_row(day: date, insight: Insight, outcomes: Sequence[Outcome], run_id
     return row | (insight.output or {})
 
 
-def recordings_of(frame: pd.DataFrame) -> FrameItems[Recording]:
-    """The recordings of a frame that `recording_row` made."""
-    return FrameItems(frame, lambda day, row: Recording(**_fields(Recording, row), partition_date=day))
+def recordings_of(rows: Rows) -> Items[Recording]:
+    """The recordings of rows that `recording_row` made."""
+    return Items(rows, lambda day, row: Recording(**_fields(Recording, row), partition_date=day))
 
 
-def transcripts_of(frame: pd.DataFrame) -> FrameItems[Transcript]:
-    """The transcripts of a frame that `transcript_row` made."""
-    return FrameItems(frame, lambda _, row: Transcript(**_fields(Transcript, row) | _segments(row)))
+def transcripts_of(rows: Rows) -> Items[Transcript]:
+    """The transcripts of rows that `transcript_row` made."""
+    return Items(rows, lambda _, row: Transcript(**_fields(Transcript, row) | _segments(row)))
 
 
 def _called(day: date, result: Transcript | Insight, outcomes: Sequence[Outcome], run_id: str) -> Row:
@@ -146,9 +158,9 @@ def as_date(value: object) -> date:
     return value if isinstance(value, date) else date.fromisoformat(str(value))
 
 
-def of_day(frame: pd.DataFrame, day: date) -> pd.DataFrame:
+def of_day(rows: Rows, day: date) -> Rows:
     """The rows of one day."""
-    return frame.iloc[[at for at, value in enumerate(frame["partition_date"]) if as_date(value) == day]]
+    return rows.at([at for at, value in enumerate(rows.columns["partition_date"]) if as_date(value) == day])
 
 
 def _json(rows: list[dict[str, Any]]) -> str:

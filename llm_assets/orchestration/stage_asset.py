@@ -1,8 +1,9 @@
 """The one way a stage becomes an asset: partitioned by day, its checks beside it, its errors as failures.
 
-A stage's module is imported inside a run, with everything heavy (pandas, DuckDB, PyAV), so the project
-loads in the time Dagster itself needs. A data frame is `Any` to Dagster, so that any IO manager for data
-frames fits. This module has no postponed annotations: Dagster reads an asset's as they stand.
+A stage's module is imported inside a run, with everything heavy (DuckDB, HTTP, PyAV), so the project loads
+in the time Dagster itself needs. What goes between assets is `Any` to Dagster, so that any IO manager for
+data frames fits; ours takes and gives plain rows. This module has no postponed annotations: Dagster reads
+an asset's as they stand.
 """
 
 import warnings
@@ -17,13 +18,13 @@ from llm_assets.errors import ConfigurationError
 from llm_assets.orchestration.checks import USUAL_LIMITS, Check, CheckLimits
 from llm_assets.orchestration.code_references import Place, caller, code_references
 from llm_assets.orchestration.errors import as_failures
+from llm_assets.orchestration.io_manager import PLAIN_ROWS, require_fit, takes_rows
 from llm_assets.orchestration.outages import AFTER_AN_OUTAGE, through_outages
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
-
     from llm_assets.orchestration.resource import OpenAIResource
     from llm_assets.orchestration.stage_result import StageResult
+    from llm_assets.warehouse.plain import Rows
 
 GROUP = "audio_insights"
 
@@ -111,14 +112,14 @@ class Surroundings:
 class StageAsset:
     """A stage: how its asset is described, what it reads, what is checked, what it does in a run.
 
-    `compute` gets the upstream frame; a stage without an upstream gets none.
+    `compute` gets the upstream rows; a stage without an upstream gets none.
     """
 
     spec: dg.AssetSpec
     upstream: dg.AssetKey | None = None
     checks: Sequence[Check] = ()
     lineage: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
-    compute: "Callable[[dg.AssetExecutionContext, DataFrame | None], StageResult]"
+    compute: "Callable[[dg.AssetExecutionContext, Rows | None], StageResult]"
 
     def column_lineage(self) -> dict[str, Any]:
         """From which upstream columns a column is made, as Dagster shows it."""
@@ -142,7 +143,7 @@ def build_stage_asset(stage: StageAsset, surroundings: Surroundings) -> dg.Asset
 
         @dg.asset(
             key=spec.key,
-            ins={"upstream": dg.AssetIn(key=stage.upstream)} if stage.upstream else {},
+            ins={"upstream": dg.AssetIn(key=stage.upstream, metadata=PLAIN_ROWS)} if stage.upstream else {},
             description=spec.description,
             metadata=spec.metadata,
             group_name=spec.group_name,
@@ -161,10 +162,10 @@ def build_stage_asset(stage: StageAsset, surroundings: Surroundings) -> dg.Asset
             check_specs=[check.spec(spec.key, surroundings.partitions) for check in stage.checks],
         )
         def asset(context: dg.AssetExecutionContext, **inputs: Any):
-            from llm_assets.orchestration.io_manager import require_fit
+            from llm_assets.orchestration.rows import received
             from llm_assets.orchestration.stage_result import Judging, told
 
-            upstream, budget = inputs.get("upstream"), None
+            upstream, budget = received(inputs["upstream"]) if stage.upstream else None, None
             with as_failures():
                 require_fit(context, surroundings.io_manager_key)
                 if stage.upstream:
@@ -175,7 +176,8 @@ def build_stage_asset(stage: StageAsset, surroundings: Surroundings) -> dg.Asset
             )
             limits = surroundings.check_limits
             judging = Judging(checks=stage.checks, limits=limits, upstream=upstream, budget=budget)
-            return told(context, made, judging)
+            as_frame = not takes_rows(context, surroundings.io_manager_key)
+            return told(context, made, judging, as_frame=as_frame)
 
     return asset
 

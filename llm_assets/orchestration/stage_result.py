@@ -15,6 +15,8 @@ from llm_assets.orchestration.checks import Check, CheckLimits, Facts
 from llm_assets.orchestration.metadata import row_metadata, run_metadata
 from llm_assets.orchestration.partitions import partition_dates, partition_key
 from llm_assets.orchestration.rows import of_day
+from llm_assets.warehouse.plain import Rows
+from llm_assets.warehouse.tables import Table
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -27,7 +29,8 @@ class StageResult:
     `more` is metadata of the whole run, the same for all its days; `by_day` is of one day.
     """
 
-    frame: DataFrame
+    table: Table
+    rows: Rows
     asked: Asked | None = None
     more: Mapping[str, Any] = field(default_factory=dict[str, Any])
     by_day: Mapping[date, Mapping[str, Any]] = field(default_factory=dict[date, Mapping[str, Any]])
@@ -39,13 +42,13 @@ class Judging:
 
     checks: Sequence[Check]
     limits: CheckLimits
-    upstream: DataFrame | None = None
+    upstream: Rows | None = None
     budget: BudgetConfig | None = None
 
 
 def told(
-    context: dg.AssetExecutionContext, made: StageResult, judging: Judging
-) -> dg.MaterializeResult[DataFrame]:
+    context: dg.AssetExecutionContext, made: StageResult, judging: Judging, *, as_frame: bool
+) -> dg.MaterializeResult[Any]:
     """The result as Dagster takes it. Metadata goes by partition: else it is copied to every day of a run."""
     of_the_run = dict(made.more)
     asked = made.asked
@@ -55,12 +58,12 @@ def told(
             of_the_run["run.chart"] = dg.MetadataValue.md(chart)
     days = partition_dates(context.partition_keys)
     for day in days:
-        metadata = row_metadata(of_day(made.frame, day)) | of_the_run | dict(made.by_day.get(day, {}))
+        metadata = row_metadata(of_day(made.rows, day)) | of_the_run | dict(made.by_day.get(day, {}))
         if asked:
             metadata |= asked.calls.by_day[day].metadata()
         context.add_asset_metadata(metadata, partition_key=partition_key(day))
     facts = Facts(
-        frame=made.frame,
+        rows=made.rows,
         days=days,
         upstream=judging.upstream,
         metrics=asked.metrics if asked else None,
@@ -68,4 +71,10 @@ def told(
         spent=asked.spent if asked else {},
     )
     results = [check.result(facts, judging.limits) for check in judging.checks]
-    return dg.MaterializeResult(value=made.frame, check_results=results)
+    return dg.MaterializeResult(value=_frame(made) if as_frame else made.rows, check_results=results)
+
+
+def _frame(made: StageResult) -> DataFrame:
+    from llm_assets.warehouse.frames import frame_of
+
+    return frame_of(made.table, made.rows)

@@ -19,7 +19,7 @@ from llm_assets.llm.requests import Outcome
 from llm_assets.orchestration.calls import Call, ask_all
 from llm_assets.orchestration.gathered import Gathered
 from llm_assets.orchestration.partitions import partition_dates
-from llm_assets.orchestration.rows import Content, FrameItems, recordings_of, transcript_row
+from llm_assets.orchestration.rows import Content, Items, recordings_of, transcript_row
 from llm_assets.orchestration.stage_result import StageResult
 from llm_assets.recordings.background import in_background
 from llm_assets.recordings.limits import ChunkLimits
@@ -31,11 +31,10 @@ from llm_assets.records import AudioChunk, Recording, RowStatus, Transcript
 from llm_assets.transcription.options import TranscriptionOptions
 from llm_assets.transcription.room import AudioRoom
 from llm_assets.transcription.transcribe import transcribe
+from llm_assets.warehouse.plain import Rows
 from llm_assets.warehouse.tables import TRANSCRIPTS
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
-
     from llm_assets.orchestration.resource import OpenAIResource
 
 # Beside those whose calls are on their way: recordings that are read and cut meanwhile.
@@ -98,7 +97,7 @@ class TranscriptionStage:
 
 
 def make_transcripts(
-    context: dg.AssetExecutionContext, openai: OpenAIResource, recordings: DataFrame, source: RecordingSource
+    context: dg.AssetExecutionContext, openai: OpenAIResource, recordings: Rows, source: RecordingSource
 ) -> StageResult:
     """Transcribe the recordings of the run's days."""
     items = recordings_of(recordings)
@@ -119,10 +118,10 @@ def make_transcripts(
     if sidecars.unknown_fields:
         context.log.info(f"Beside recordings stand fields that are no hints: {_listed(sidecars)}.")
     gathered.raise_if_mendable("transcripts")
-    return StageResult(frame=gathered.frame(), asked=asked)
+    return StageResult(table=TRANSCRIPTS, rows=gathered.rows(), asked=asked)
 
 
-def _hints_given_up(sidecars: Sidecars, recordings: FrameItems[Recording]) -> Iterator[str]:
+def _hints_given_up(sidecars: Sidecars, recordings: Items[Recording]) -> Iterator[str]:
     """The same content twice in a day is one transcript, so it can be heard in one way only."""
     counts = Counter(recordings.contents())
     same: dict[Content, list[Recording]] = {}

@@ -17,48 +17,16 @@ from operator import itemgetter
 from types import NoneType
 from typing import Any, cast
 
-import numpy as np
-import pandas as pd
 from duckdb.sqltypes import DuckDBPyType
 from pydantic_core import PydanticSerializationError, to_json
 
+from llm_assets.warehouse.foreign import missing_types
 from llm_assets.warehouse.values import INTEGER_BITS, is_json, type_of
 
 Texts = list[str | None]
-Array = np.ndarray[Any, Any]
 
 # Few enough that long texts, put together to be looked at, take no room worth a word.
 _CHECKED_AT_ONCE = 500
-
-# What pandas puts where a value is missing, beside None.
-_MAY_BE_MISSING = {float, type(pd.NA), type(pd.NaT)}
-
-
-def column_array(sql_type: str, series: pd.Series[Any]) -> Array | None:
-    """The values that pandas keeps as numbers or times, for DuckDB to take as they are: NaN and NaT are
-    NULL. Nothing when it keeps them in another way, or the column would not keep them exactly."""
-    kind = type_of(sql_type).id
-    if kind == "timestamp with time zone" and isinstance(series.dtype, pd.DatetimeTZDtype):
-        return _whole_microseconds(pd.DatetimeIndex(series))
-    if kind == "double" and series.dtype == np.float64:
-        numbers = series.to_numpy()
-        return None if np.isinf(numbers).any() else numbers
-    if kind in INTEGER_BITS and pd.api.types.is_integer_dtype(series.dtype) and not series.isna().any():
-        whole = series.to_numpy(dtype=series.dtype.type)
-        bound = 2 ** (INTEGER_BITS[kind] - 1)
-        return whole if not len(whole) or (whole.min() >= -bound and whole.max() < bound) else None
-    if kind == "boolean" and pd.api.types.is_bool_dtype(series.dtype) and not series.isna().any():
-        return series.to_numpy(dtype=np.bool_)
-    return None
-
-
-def _whole_microseconds(index: pd.DatetimeIndex) -> Array | None:
-    """Times of UTC without their zone; nothing when one is finer than a microsecond."""
-    if str(index.tz) != "UTC":
-        return None
-    times = index.tz_localize(None).to_numpy()
-    whole = times.astype("datetime64[us]")
-    return None if (whole != times)[~np.isnat(times)].any() else whole
 
 
 def column_texts(sql_type: str, values: Sequence[Any]) -> Texts | None:
@@ -66,14 +34,11 @@ def column_texts(sql_type: str, values: Sequence[Any]) -> Texts | None:
     parsed = type_of(sql_type)
     if is_json(parsed):
         return None
-    if {*map(type, values)} & _MAY_BE_MISSING:
-        # Only NaN differs from itself, and comparing with NA gives NA.
-        values = [
-            None
-            if (value.__class__ is float and value != value) or value is pd.NA or value is pd.NaT
-            else value
-            for value in values
-        ]
+    kinds, missing = {*map(type, values)}, missing_types()
+    if float in kinds:  # only NaN differs from itself
+        values = [None if value.__class__ is float and value != value else value for value in values]
+    if kinds & missing:
+        values = [None if type(value) in missing else value for value in values]
     present = _present(values)
     if {*map(type, present)} == {str} and parsed.id in ("decimal", *_TIMES):
         return list(values) if _are_exact_texts(parsed, present) else None

@@ -6,14 +6,13 @@ dtype with None for missing, nested values are Python lists and dicts.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
-from llm_assets.warehouse.tables import Column
+from llm_assets.warehouse.plain import Row, Rows, python_of
+from llm_assets.warehouse.tables import Column, Table
 from llm_assets.warehouse.values import is_document, is_json, is_missing, type_of
 
 _DTYPES: Mapping[str, Any] = {
@@ -27,36 +26,32 @@ _DTYPES: Mapping[str, Any] = {
 }
 
 
-class PlainRows:
-    """A frame's rows as plain dicts, each made when it is asked for: None for everything missing, Python
-    values for NumPy's.
-    """
-
-    def __init__(self, frame: pd.DataFrame) -> None:
-        self._count = len(frame)
-        self._columns = {str(name): frame.iloc[:, at].tolist() for at, name in enumerate(frame.columns)}
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, position: int) -> dict[str, Any]:
-        return self._row([values[position] for values in self._columns.values()])
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return map(self._row, zip(*self._columns.values(), strict=True))
-
-    def column(self, name: str) -> list[Any]:
-        """The values of a column as they are."""
-        return self._columns[name]
-
-    def _row(self, values: Iterable[Any]) -> dict[str, Any]:
-        named = zip(self._columns, values, strict=True)
-        return {name: None if is_missing(value) else value for name, value in named}
+def plain(frame: pd.DataFrame) -> Rows:
+    """A frame's rows as plain values."""
+    return Rows({str(name): _plain(frame.iloc[:, at].tolist()) for at, name in enumerate(frame.columns)})
 
 
-def rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """All of a frame's rows, see `PlainRows`."""
-    return iter(PlainRows(frame))
+def _plain(values: list[Any]) -> list[Any]:
+    return [None if is_missing(value) else value for value in values]
+
+
+def rows(frame: pd.DataFrame) -> Iterator[Row]:
+    """All of a frame's rows, see `plain`."""
+    return iter(plain(frame))
+
+
+def frame_of(table: Table, rows: Rows) -> pd.DataFrame:
+    """The rows as a frame. Nested values, and texts with the rows of child tables, stay as they are."""
+    types = {column.name: column for column in table.columns}
+    return pd.DataFrame(
+        {name: _as_they_are(types.get(name), values) for name, values in rows.columns.items()}
+    )
+
+
+def _as_they_are(column: Column | None, values: list[Any]) -> pd.Series[Any]:
+    if column is None or is_document(type_of(column.sql_type)):
+        return pd.Series(values, dtype="object")
+    return typed_series(column, values)
 
 
 def typed_frame(columns: Sequence[Column], fetched: Sequence[Sequence[Any]]) -> pd.DataFrame:
@@ -74,25 +69,7 @@ def typed_series(column: Column, values: list[Any]) -> pd.Series[Any]:
     """A column's values with the dtype that says what they are."""
     sql_type = type_of(column.sql_type)
     if is_document(sql_type) or is_json(sql_type):
-        python = _python(sql_type)
-        values = [None if value is None else python(value) for value in values]
+        python = python_of(sql_type)
+        if python is not None:
+            values = [None if value is None else python(value) for value in values]
     return pd.Series(values, dtype=_DTYPES.get(sql_type.id, "object"))
-
-
-def _python(sql_type: Any) -> Callable[[Any], Any]:
-    """DuckDB gives JSON as text and times with a zone of another library: make both plain Python."""
-    if is_json(sql_type):
-        return json.loads
-    if sql_type.id == "list":
-        item = _present(_python(sql_type.children[0][1]))
-        return lambda value: [item(element) for element in value]
-    if sql_type.id == "struct":
-        fields = {name: _present(_python(kind)) for name, kind in sql_type.children}
-        return lambda value: {name: field(value[name]) for name, field in fields.items()}
-    if sql_type.id == "timestamp with time zone":
-        return lambda value: cast(datetime, value).astimezone(UTC)
-    return lambda value: value
-
-
-def _present(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: None if value is None else convert(value)

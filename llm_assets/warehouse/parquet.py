@@ -14,6 +14,7 @@ from llm_assets.warehouse.names import identifier, literal
 from llm_assets.warehouse.staging import StagedRows, cast_sql
 
 _ROWS = "staged_rows"
+_FEW_ROWS = 5_000
 
 
 def write_parquet(rows: StagedRows, targets: dict[date, Path]) -> list[Path]:
@@ -28,12 +29,21 @@ def write_parquet(rows: StagedRows, targets: dict[date, Path]) -> list[Path]:
         return []
     try:
         with scratch.cursor() as cursor:
-            cursor.register(_ROWS, rows.arrays)
+            _show(cursor, rows)
             for day, target in targets.items():
                 _write(cursor, rows, day, target)
     except (duckdb.Error, OSError) as error:
         raise WarehouseError(f'rows of table "{rows.table.name}" cannot be written: {error}') from error
     return list(targets.values())
+
+
+def _show(cursor: duckdb.DuckDBPyConnection, rows: StagedRows) -> None:
+    """Have the session see the rows. NumPy hands over many at once, but loading it takes longer than few."""
+    if len(rows) > _FEW_ROWS or not all(isinstance(values, list) for values in rows.columns.values()):
+        cursor.register(_ROWS, rows.arrays)
+        return
+    columns = ", ".join(f"unnest(?::VARCHAR[]) AS {identifier(name)}" for name in rows.columns)
+    cursor.execute(f"CREATE TEMP TABLE {_ROWS} AS SELECT {columns}", list(rows.columns.values()))
 
 
 def _write(cursor: duckdb.DuckDBPyConnection, rows: StagedRows, day: date, target: Path) -> None:

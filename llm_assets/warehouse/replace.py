@@ -1,6 +1,6 @@
 """Replace partitions of a table whole: afterwards the new rows are there, or else all the old ones.
 
-What a reader would get wrong: an empty frame is not "nothing to do". It says that the partition has no
+What a reader would get wrong: no row at all is not "nothing to do". It says that the partition has no
 rows, so the old ones go.
 """
 
@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
+from llm_assets.warehouse.plain import Rows
 from llm_assets.warehouse.staging import stage
 from llm_assets.warehouse.stores import tables_at
 from llm_assets.warehouse.tables import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LOCK_TIMEOUT_SECONDS = 60.0
 
@@ -22,11 +25,11 @@ def replace_partition(
     path: str,
     table: Table,
     partition_dates: Sequence[date],
-    frame: pd.DataFrame,
+    rows: pd.DataFrame | Rows,
     *,
     lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
 ) -> None:
-    """Make the frame the whole content of these days of the table, child tables included.
+    """Make the rows, plain or in a frame, the whole content of these days, child tables included.
 
     `path` is a DuckDB file, a URL or a database's name. The rows are checked, converted and, for a file,
     on disk before the turn to write is taken. `llm_calls` and other shared children are replaced for this
@@ -37,7 +40,7 @@ def replace_partition(
     has changed.
     """
     days = _days(partition_dates)
-    tables_at(path).replace(stage(table, days, frame), days, lock_timeout_seconds)
+    tables_at(path).replace(stage(table, days, rows), days, lock_timeout_seconds)
 
 
 def require_fit(path: str, table: Table) -> None:

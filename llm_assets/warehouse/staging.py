@@ -1,4 +1,4 @@
-"""A data frame as the rows of its tables: checked by name, converted by type, children unpacked.
+"""Rows, plain or in a data frame, as those of their tables: checked by name, converted, children unpacked.
 
 Everything that can be wrong with the rows is found here, before the database file is opened. Columns are
 matched by name, never by position.
@@ -6,22 +6,25 @@ matched by name, never by position.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from llm_assets.errors import TableMismatch
-from llm_assets.warehouse.columnar import Array, Texts, column_array, column_texts
+from llm_assets.warehouse.columnar import Texts, column_texts
 from llm_assets.warehouse.names import identifier
+from llm_assets.warehouse.plain import Rows
 from llm_assets.warehouse.tables import Child, Column, Table
 from llm_assets.warehouse.unpacked import unpacked
 from llm_assets.warehouse.values import DoesNotFit, is_document, is_missing, text_of, type_of
 
-_Values = Sequence[Any] | pd.Series
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from llm_assets.warehouse.arrays import Array
+
+_Values: TypeAlias = "list[Any] | pd.Series[Any]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,10 @@ class StagedRows:
     @property
     def arrays(self) -> dict[str, Array]:
         """The columns as DuckDB can scan them."""
+        import numpy as np
+
         return {
-            name: values if isinstance(values, np.ndarray) else np.array(values, dtype=object)
+            name: np.array(values, dtype=object) if isinstance(values, list) else values
             for name, values in self.columns.items()
         }
 
@@ -63,35 +68,37 @@ def cast_sql(column: Column) -> str:
     return f"CAST({text} AS {sql_type})"
 
 
-def stage(table: Table, partition_dates: Sequence[date], frame: pd.DataFrame) -> tuple[StagedRows, ...]:
-    """The frame's rows for its table and for each child table, in that order.
+def stage(table: Table, partition_dates: Sequence[date], rows: pd.DataFrame | Rows) -> tuple[StagedRows, ...]:
+    """The rows for the table and for each of its child tables, in that order.
 
     Raises TableMismatch that names the table, the column and the value or what is missing.
     """
-    _check_columns(table, frame)
-    values = {
-        column.name: frame[column.name] if column.name in frame.columns else [None] * len(frame)
-        for column in table.columns
-    }
+    given = rows.columns if isinstance(rows, Rows) else _columns(table, rows)
+    _check_columns(table, given, len(rows))
+    values = {column.name: given.get(column.name, [None] * len(rows)) for column in table.columns}
     parent = StagedRows(table, _converted(table, values))
     _check_dates(parent, partition_dates)
-    return parent, *(_stage_child(child, parent, frame) for child in table.children)
+    return parent, *(_stage_child(child, parent, given.get(child.column)) for child in table.children)
 
 
-def _check_columns(table: Table, frame: pd.DataFrame) -> None:
+def _columns(table: Table, frame: pd.DataFrame) -> Mapping[str, _Values]:
     names = [str(name) for name in frame.columns]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise TableMismatch(f'the rows for table "{table.name}" have the column {twice[0]!r} twice')
+    return {name: frame.iloc[:, position] for position, name in enumerate(names)}
+
+
+def _check_columns(table: Table, names: Collection[str], count: int) -> None:
     known = {column.name for column in table.columns} | {child.column for child in table.children}
     if unknown := [name for name in names if name not in known]:
         raise TableMismatch(
             f'table "{table.name}" has no column {", ".join(map(repr, unknown))}; its columns are '
             f"{', '.join(column.name for column in table.columns)}"
         )
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise TableMismatch(f'the rows for table "{table.name}" have the column {twice[0]!r} twice')
     needed = [column.name for column in table.columns if not column.optional]
     needed += [child.column for child in table.children if not child.optional]
     missing = [name for name in needed if name not in names]
-    if missing and len(frame):
+    if missing and count:
         raise TableMismatch(
             f'the rows for table "{table.name}" lack the column {", ".join(map(repr, missing))}; '
             f"they have {', '.join(names)}"
@@ -104,9 +111,9 @@ def _converted(table: Table, values: Mapping[str, _Values]) -> dict[str, Texts |
 
 def _column(table: Table, column: Column, values: Mapping[str, _Values]) -> Texts | Array:
     given = values[column.name]
-    quick = column_array(column.sql_type, given) if isinstance(given, pd.Series) else None
+    quick = None if isinstance(given, list) else _array(column, given)
     if quick is None:
-        given = given.tolist() if isinstance(given, pd.Series) else given
+        given = given if isinstance(given, list) else given.tolist()
         quick = column_texts(column.sql_type, given)
     if quick is not None and not (column.required and _lacks_some(quick)):
         return quick
@@ -123,8 +130,18 @@ def _column(table: Table, column: Column, values: Mapping[str, _Values]) -> Text
     return texts
 
 
+def _array(column: Column, series: pd.Series[Any]) -> Array | None:
+    from llm_assets.warehouse.arrays import column_array
+
+    return column_array(column.sql_type, series)
+
+
 def _lacks_some(values: Texts | Array) -> bool:
-    return bool(pd.isna(values).any()) if isinstance(values, np.ndarray) else None in values
+    if isinstance(values, list):
+        return None in values
+    from llm_assets.warehouse.arrays import lacks_some
+
+    return lacks_some(values)
 
 
 def _where(table: Table, column: Column, values: Mapping[str, _Values], row: int) -> str:
@@ -142,9 +159,9 @@ def _check_dates(rows: StagedRows, partition_dates: Sequence[date]) -> None:
             )
 
 
-def _stage_child(child: Child, parent: StagedRows, frame: pd.DataFrame) -> StagedRows:
+def _stage_child(child: Child, parent: StagedRows, given: _Values | None) -> StagedRows:
     keys = list(zip(parent.columns["partition_date"], parent.columns["recording_id"], strict=True))
-    cells = frame[child.column].tolist() if child.column in frame.columns else [None] * len(keys)
+    cells = [None] * len(keys) if given is None else list(given)
     values = unpacked(child, parent.table, keys, cells)
     asset = parent.table.name if child.shared else None
     return StagedRows(child.table, _converted(child.table, values), asset, is_child=True)

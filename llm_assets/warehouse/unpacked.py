@@ -20,15 +20,13 @@ Key = tuple[str | None, str | None]
 _Row = Mapping[str, Any]
 
 
-def unpacked(
-    child: Child, parent: Table, keys: Sequence[Key], cells: Sequence[Any]
-) -> dict[str, Sequence[Any]]:
+def unpacked(child: Child, parent: Table, keys: Sequence[Key], cells: Sequence[Any]) -> dict[str, list[Any]]:
     """The values of the child's columns, of all rows in the cells. What the parent knows is filled in.
 
     Raises TableMismatch for a cell that is no list of rows, or rows that do not fit the table.
     """
     rows, owners = _rows(child, parent, keys, cells)
-    fixed: dict[str, Sequence[Any]] = {
+    fixed: dict[str, list[Any]] = {
         "partition_date": [day for day, _ in owners],
         "recording_id": [recording for _, recording in owners],
     }
@@ -83,9 +81,7 @@ def _parsed(text: str) -> Any:
         return json.loads(text)  # slower, and reads what the first is too strict for: half a surrogate pair
 
 
-def _check_names(
-    table: Table, rows: Sequence[_Row], names: set[str], fixed: Mapping[str, Sequence[Any]]
-) -> None:
+def _check_names(table: Table, rows: Sequence[_Row], names: set[str], fixed: Mapping[str, list[Any]]) -> None:
     if unknown := names - {column.name for column in table.columns}:
         raise TableMismatch(f'table "{table.name}" has no column {min(unknown)!r}')
     for name in sorted(names & fixed.keys()):
@@ -96,10 +92,10 @@ def _check_names(
                 )
 
 
-def _columns(table: Table, rows: Sequence[_Row], shapes: set[tuple[str, ...]]) -> dict[str, Sequence[Any]]:
+def _columns(table: Table, rows: Sequence[_Row], shapes: set[tuple[str, ...]]) -> dict[str, list[Any]]:
     """The values under each name. Most tables' rows have the same names: then without asking each row."""
     if len(shapes) == 1:
         (names,) = shapes
-        columns: dict[str, Sequence[Any]] = {column.name: [None] * len(rows) for column in table.columns}
+        columns: dict[str, list[Any]] = {column.name: [None] * len(rows) for column in table.columns}
         return columns | {name: [*map(itemgetter(name), rows)] for name in names}
     return {column.name: [row.get(column.name) for row in rows] for column in table.columns}

@@ -18,11 +18,10 @@ from functools import lru_cache
 from typing import Any, cast
 
 import duckdb
-import numpy as np
-import pandas as pd
 from duckdb.sqltypes import DuckDBPyType
 
 from llm_assets.errors import ConfigurationError
+from llm_assets.warehouse.foreign import is_missing_to_pandas, is_of_numpy, is_pandas_time
 
 Plain = Callable[[Any], Any]
 
@@ -71,11 +70,13 @@ def is_document(sql_type: DuckDBPyType) -> bool:
 
 def is_missing(value: Any) -> bool:
     """None and everything pandas may have made of it: NaN, NaT and NA."""
+    if value is None:
+        return True
     if value.__class__ is str:
         return False
-    if value is None or value is pd.NA or value is pd.NaT:
-        return True
-    return isinstance(value, float | np.floating) and bool(np.isnan(value))
+    if isinstance(value, float) or is_of_numpy(value, "floating"):
+        return bool(value != value)  # only NaN differs from itself
+    return is_missing_to_pandas(value)
 
 
 def text_of(sql_type: str, rounded: bool = False) -> Callable[[Any], str]:
@@ -110,7 +111,7 @@ def _json_default(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, np.ndarray | np.generic):
+    if is_of_numpy(value, "ndarray", "generic"):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
@@ -155,7 +156,7 @@ def _text(value: Any) -> str:
 
 
 def _boolean(value: Any) -> bool:
-    if not isinstance(value, bool | np.bool_):
+    if not isinstance(value, bool) and not is_of_numpy(value, "bool_"):
         raise DoesNotFit(value, "BOOLEAN")
     return bool(value)
 
@@ -165,7 +166,7 @@ def _integer(sql_type: DuckDBPyType, bits: int) -> Plain:
 
     def plain(value: Any) -> int:
         # Whole floats are taken: pandas turns a column of integers with a gap into floats.
-        whole = isinstance(value, int | np.integer | float | np.floating | Decimal)
+        whole = isinstance(value, int | float | Decimal) or is_of_numpy(value, "integer", "floating")
         if not whole or isinstance(value, bool) or not math.isfinite(value) or int(value) != value:
             raise DoesNotFit(value, sql_type)
         if not least <= int(value) <= greatest:
@@ -176,7 +177,8 @@ def _integer(sql_type: DuckDBPyType, bits: int) -> Plain:
 
 
 def _double(value: Any) -> float | str:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating | Decimal):
+    known = isinstance(value, int | float | Decimal) or is_of_numpy(value, "integer", "floating")
+    if isinstance(value, bool) or not known:
         raise DoesNotFit(value, "DOUBLE")
     try:
         number = float(value)
@@ -207,7 +209,8 @@ def _decimal(sql_type: DuckDBPyType, rounded: bool) -> Plain:
 
 
 def _as_decimal(value: Any, sql_type: DuckDBPyType) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | float | str | np.number | Decimal):
+    known = isinstance(value, int | float | str | Decimal) or is_of_numpy(value, "number")
+    if isinstance(value, bool) or not known:
         raise DoesNotFit(value, sql_type)
     try:
         # A float's shortest text is what a person meant by it: 0.1, not the binary fraction next to it.
@@ -232,7 +235,7 @@ def _timestamp(value: Any) -> str:
         value = _parsed(value, datetime.fromisoformat, "TIMESTAMPTZ")
     if not isinstance(value, datetime):
         raise DoesNotFit(value, "TIMESTAMPTZ")
-    if isinstance(value, pd.Timestamp):
+    if is_pandas_time(value):
         if value.nanosecond:
             raise DoesNotFit(value, "TIMESTAMPTZ", "finer than a microsecond")
         value = value.to_pydatetime()
@@ -248,7 +251,7 @@ def _wall_clock(value: Any) -> str:
         value = _parsed(value, datetime.fromisoformat, "TIMESTAMP")
     if not isinstance(value, datetime) or value.tzinfo is not None:
         raise DoesNotFit(value, "TIMESTAMP")
-    if isinstance(value, pd.Timestamp):
+    if is_pandas_time(value):
         if value.nanosecond:
             raise DoesNotFit(value, "TIMESTAMP", "finer than a microsecond")
         value = value.to_pydatetime()
@@ -266,7 +269,7 @@ def _list(sql_type: DuckDBPyType) -> Plain:
     item = _or_none(_plain(cast(DuckDBPyType, sql_type.children[0][1])))
 
     def plain(value: Any) -> list[Any]:
-        if not isinstance(value, list | tuple | np.ndarray):
+        if not isinstance(value, list | tuple) and not is_of_numpy(value, "ndarray"):
             raise DoesNotFit(value, sql_type)
         return [item(element) for element in cast("list[Any]", value)]
 

@@ -19,7 +19,7 @@ from llm_assets.errors import OutputModelError
 from llm_assets.insights.answers import parse_answer
 from llm_assets.insights.columns import output_columns
 from llm_assets.insights.schema import OutputForm, output_form
-from llm_assets.orchestration.rows import frame_of
+from llm_assets.orchestration.rows import rows_of
 from llm_assets.warehouse.frames import rows
 from llm_assets.warehouse.read import read_partition
 from llm_assets.warehouse.replace import replace_partition
@@ -86,7 +86,7 @@ def test_a_value_comes_back_from_its_table(drawn: Drawn) -> None:
     keys = {"partition_date": day, "recording_id": "a", "status": "ok"}
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/found.duckdb"
-        replace_partition(path, table, [day], frame_of(table, [keys | output]))
+        replace_partition(path, table, [day], rows_of(table, [keys | output]))
         (row,) = rows(read_partition(path, table, [day]))
         again = read_partition(path, table, [day])
         replace_partition(path, table, [day], again)

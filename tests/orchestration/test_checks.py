@@ -9,7 +9,6 @@ from typing import Any
 from xml.etree import ElementTree
 
 import dagster as dg
-import pandas as pd
 import pytest
 from pydantic import ValidationError
 
@@ -35,14 +34,21 @@ from llm_assets.orchestration.checks import (
 )
 from llm_assets.orchestration.metadata import CallSums, preview, row_metadata
 from llm_assets.usage import Usage
+from llm_assets.warehouse.plain import Rows
 
 NOW = datetime(2026, 3, 3, tzinfo=UTC)
 
 
-def frame(*rows: tuple[str, str], day: str = "2026-03-02") -> pd.DataFrame:
-    columns = ["partition_date", "recording_id", "status", "error", "duration_seconds"]
-    values = [(date.fromisoformat(day), *row, None if row[1] == "ok" else "why", 1.5) for row in rows]
-    return pd.DataFrame(values, columns=columns)
+def made(*rows: tuple[str, str], day: str = "2026-03-02", **more: Any) -> Rows:
+    columns: dict[str, list[Any]] = {
+        "partition_date": [date.fromisoformat(day)] * len(rows),
+        "recording_id": [name for name, _ in rows],
+        "status": [status for _, status in rows],
+        "error": [None if status == "ok" else "why" for _, status in rows],
+        "duration_seconds": [1.5] * len(rows),
+        "fallback_reason": [None] * len(rows),
+    }
+    return Rows(columns | more)
 
 
 def outcome(**changed: Any) -> Outcome:
@@ -85,20 +91,20 @@ def values(metadata: Any) -> dict[str, Any]:
 
 def test_rows_that_are_all_ok_pass() -> None:
     """Nothing to do, nothing said."""
-    result = judged(USABLE_ROWS, frame=frame(("a", "ok"), ("b", "ok")))
+    result = judged(USABLE_ROWS, rows=made(("a", "ok"), ("b", "ok")))
     assert result.passed
     assert values(result.metadata) == {"rows": 2, "unusable": 0, "rows_ok": 2}
 
 
 def test_an_empty_partition_passes() -> None:
     """A day without calls is not a problem."""
-    assert judged(USABLE_ROWS, frame=frame()).passed
-    assert judged(ROW_PER_RECORDING, frame=frame(), upstream=frame()).passed
+    assert judged(USABLE_ROWS, rows=made()).passed
+    assert judged(ROW_PER_RECORDING, rows=made(), upstream=made()).passed
 
 
 def test_bad_rows_warn_with_counts_and_reasons() -> None:
     """A warning, not an error: the good rows go on."""
-    result = judged(USABLE_ROWS, frame=frame(("a", "ok"), ("b", "unreadable"), ("c", "too_short")))
+    result = judged(USABLE_ROWS, rows=made(("a", "ok"), ("b", "unreadable"), ("c", "too_short")))
     assert not result.passed
     assert result.severity == dg.AssetCheckSeverity.WARN
     found = values(result.metadata)
@@ -112,7 +118,7 @@ def test_bad_rows_warn_with_counts_and_reasons() -> None:
 )
 def test_a_lost_recording_is_noticed(upstream: tuple[Any, ...], missing: int, surplus: int) -> None:
     """Also when one of two identical recordings is lost, or a row came from nowhere."""
-    result = judged(ROW_PER_RECORDING, frame=frame(("a", "ok")), upstream=frame(*upstream))
+    result = judged(ROW_PER_RECORDING, rows=made(("a", "ok")), upstream=made(*upstream))
     assert not result.passed
     found = values(result.metadata)
     assert (found["missing"], found["surplus"]) == (missing, surplus)
@@ -120,16 +126,16 @@ def test_a_lost_recording_is_noticed(upstream: tuple[Any, ...], missing: int, su
 
 def test_the_same_content_on_two_days_is_two_rows() -> None:
     """A recording is told apart by its day and its content."""
-    both = pd.concat([frame(("a", "ok")), frame(("a", "ok"), day="2026-03-03")])
-    assert not judged(ROW_PER_RECORDING, frame=frame(("a", "ok")), upstream=both).passed
+    both = made(("a", "ok"), ("a", "ok"), partition_date=[date(2026, 3, 2), date(2026, 3, 3)])
+    assert not judged(ROW_PER_RECORDING, rows=made(("a", "ok")), upstream=both).passed
 
 
 def test_fallbacks_are_fine_up_to_a_tenth() -> None:
     """Ten rows with one fallback pass, nine do not; the reasons are counted."""
-    rows = frame(*((str(number), "ok") for number in range(10)))
-    rows["fallback_reason"] = ["overloaded", *[None] * 9]
-    assert judged(FALLBACK_SHARE, frame=rows).passed
-    result = judged(FALLBACK_SHARE, frame=rows.head(9))
+    rows = made(*((str(number), "ok") for number in range(10)))
+    rows.columns["fallback_reason"][0] = "overloaded"
+    assert judged(FALLBACK_SHARE, rows=rows).passed
+    result = judged(FALLBACK_SHARE, rows=rows.at(range(9)))
     assert not result.passed
     found = values(result.metadata)
     assert (found["count"], found["of"], found["because_overloaded"]) == (1, 9, 1)
@@ -138,33 +144,32 @@ def test_fallbacks_are_fine_up_to_a_tenth() -> None:
 
 def test_refusals_and_useless_answers_are_fine_within_bounds() -> None:
     """Of what was asked; what was too short to ask does not count."""
-    rows = frame(("a", "ok"), ("b", "refused"), ("c", "invalid_output"), ("d", "too_short"))
-    result = judged(TURNED_DOWN, frame=rows)
+    rows = made(("a", "ok"), ("b", "refused"), ("c", "invalid_output"), ("d", "too_short"))
+    result = judged(TURNED_DOWN, rows=rows)
     assert not result.passed
     found = values(result.metadata)
     assert (found["refused"], found["invalid_output"], found["of"]) == (1, 1, 3)
-    assert judged(TURNED_DOWN, CheckLimits(turned_down_share=0.7), frame=rows).passed
+    assert judged(TURNED_DOWN, CheckLimits(turned_down_share=0.7), rows=rows).passed
 
 
 def test_a_failed_row_is_named_and_can_be_an_error() -> None:
     """How loudly it is said is configuration."""
-    rows = frame(("a", "ok"), ("b", "failed"))
-    result = judged(NOTHING_FAILED, CheckLimits(errors=frozenset({"nothing_failed"})), frame=rows)
+    rows = made(("a", "ok"), ("b", "failed"))
+    result = judged(NOTHING_FAILED, CheckLimits(errors=frozenset({"nothing_failed"})), rows=rows)
     assert not result.passed
     assert result.severity == dg.AssetCheckSeverity.ERROR
-    assert judged(NOTHING_FAILED, frame=rows).severity == dg.AssetCheckSeverity.WARN
-    assert judged(NOTHING_FAILED, frame=frame(("a", "too_short"))).passed
+    assert judged(NOTHING_FAILED, rows=rows).severity == dg.AssetCheckSeverity.WARN
+    assert judged(NOTHING_FAILED, rows=made(("a", "too_short"))).passed
 
 
 def test_a_transcript_that_says_hardly_anything_is_noticed() -> None:
     """Ten minutes and three words: a person should listen."""
-    rows = frame(("a", "ok"), ("b", "ok")).assign(
-        text=["Thank you, goodbye.", "word " * 900], duration_seconds=[600.0, 600.0]
-    )
-    result = judged(TRANSCRIPT_LENGTH, frame=rows)
+    texts = ["Thank you, goodbye.", "word " * 900]
+    rows = made(("a", "ok"), ("b", "ok"), text=texts, duration_seconds=[600.0, 600.0])
+    result = judged(TRANSCRIPT_LENGTH, rows=rows)
     assert not result.passed
     assert "`a`" in values(result.metadata)["recordings"]
-    assert judged(TRANSCRIPT_LENGTH, frame=rows.tail(1)).passed
+    assert judged(TRANSCRIPT_LENGTH, rows=rows.at([1])).passed
 
 
 def metrics(**changed: Any) -> MetricsSnapshot:
@@ -176,7 +181,7 @@ def test_what_a_run_spent_is_held_against_its_budgets() -> None:
     """In shares of the caps there are; without a cap there is nothing to pass."""
     budget = BudgetConfig(usd_per_run=Decimal(10), usd_per_day=Decimal(50))
     spent = metrics(spent_usd=Decimal(9))
-    result = judged(BUDGET_USE, frame=frame(), metrics=spent, budget=budget)
+    result = judged(BUDGET_USE, rows=made(), metrics=spent, budget=budget)
     assert not result.passed
     assert values(result.metadata) == {
         "spent_usd": 9.0,
@@ -185,14 +190,14 @@ def test_what_a_run_spent_is_held_against_its_budgets() -> None:
         "share_of_run": 0.9,
         "share_of_day": 0.18,
     }
-    assert judged(BUDGET_USE, frame=frame(), metrics=spent, budget=BudgetConfig()).passed
-    assert judged(BUDGET_USE, frame=frame()).passed
+    assert judged(BUDGET_USE, rows=made(), metrics=spent, budget=BudgetConfig()).passed
+    assert judged(BUDGET_USE, rows=made()).passed
 
 
 def test_what_others_spent_of_the_day_counts() -> None:
     """A run that spent little may still find the day's budget nearly gone."""
     budget = BudgetConfig(usd_per_day=Decimal(50))
-    facts = {"frame": frame(), "metrics": metrics(spent_usd=Decimal(1)), "budget": budget}
+    facts = {"rows": made(), "metrics": metrics(spent_usd=Decimal(1)), "budget": budget}
     assert judged(BUDGET_USE, **facts).passed
     result = judged(BUDGET_USE, **facts, spent={"day": Decimal(45)})
     assert not result.passed
@@ -202,9 +207,9 @@ def test_what_others_spent_of_the_day_counts() -> None:
 def test_limits_per_day_that_are_nearly_used_up_are_noticed() -> None:
     """Those per minute are there to be used."""
     quota = {"p/requests per minute": QuotaUse(99, 100), "p/tokens per day": QuotaUse(50, 100)}
-    assert judged(QUOTA_USE, frame=frame(), metrics=metrics(quota=quota)).passed
+    assert judged(QUOTA_USE, rows=made(), metrics=metrics(quota=quota)).passed
     quota["p/requests per day"] = QuotaUse(95, 100)
-    result = judged(QUOTA_USE, frame=frame(), metrics=metrics(quota=quota))
+    result = judged(QUOTA_USE, rows=made(), metrics=metrics(quota=quota))
     assert not result.passed
     assert values(result.metadata)["requests.per.day"] == 0.95
 
@@ -252,7 +257,7 @@ def test_an_unknown_price_is_counted_not_zero() -> None:
 
 def test_the_preview_is_a_table_whatever_is_in_the_rows() -> None:
     """Pipes, line ends and markup in a text cannot break the table."""
-    rows = frame(("a", "ok")).assign(text=["one | two\n<b>`three`</b> " + "x" * 500])
+    rows = made(("a", "ok"), text=["one | two\n<b>`three`</b> " + "x" * 500])
     lines = preview(rows).splitlines()
     assert lines[0] == "| status | error | duration_seconds | text |"
     assert len(lines) == 3
@@ -262,39 +267,34 @@ def test_the_preview_is_a_table_whatever_is_in_the_rows() -> None:
 
 def test_nested_values_read_like_text() -> None:
     """Lists and records are shown without Python's brackets."""
-    rows = frame(("a", "ok")).assign(
-        items=[[{"what": "Send", "due": None}, {"what": "Call", "due": "Monday"}]]
-    )
+    rows = made(("a", "ok"), items=[[{"what": "Send", "due": None}, {"what": "Call", "due": "Monday"}]])
     assert "what: Send, due: ; what: Call, due: Monday" in preview(rows)
 
 
 def test_the_preview_of_nothing_says_so() -> None:
     """An empty partition has a note instead of an empty table."""
-    assert preview(frame()) == "No recordings on this day."
-    assert row_metadata(frame())["rows"] == 0
+    assert preview(made()) == "No recordings on this day."
+    assert row_metadata(made())["rows"] == 0
 
 
 DAYS = (date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 4))
 
 
-def of_days(*statuses: str) -> pd.DataFrame:
-    """A frame of three days, of which each has the same number of rows."""
+def of_days(*statuses: str) -> Rows:
+    """Rows of three days, of which each has the same number."""
     each = len(statuses) // len(DAYS)
-    parts = [
-        frame(
-            *[(f"{at}", status) for at, status in enumerate(statuses[each * number :][:each])], day=str(day)
-        )
-        for number, day in enumerate(DAYS)
-    ]
-    return pd.concat(parts, ignore_index=True)
+    return made(
+        *((str(at % each), status) for at, status in enumerate(statuses)),
+        partition_date=[DAYS[at // each] for at in range(len(statuses))],
+    )
 
 
 def test_a_run_of_several_days_is_fine_when_each_day_is() -> None:
     """One bad day is not lost among good ones, and is named."""
     rows = of_days(*["ok"] * 98, "refused", "refused", *["ok"] * 50)
     limits = CheckLimits(turned_down_share=0.03)
-    assert TURNED_DOWN.judge(Facts(frame=rows), limits)[0]
-    result = TURNED_DOWN.result(Facts(frame=rows, days=DAYS), limits)
+    assert TURNED_DOWN.judge(Facts(rows=rows), limits)[0]
+    result = TURNED_DOWN.result(Facts(rows=rows, days=DAYS), limits)
     assert not result.passed
     assert result.description == (
         "On 1 of 3 days; 2026-03-03: 2 of 50 answers were refused or of no use (4%, allowed 3%)."
@@ -307,7 +307,7 @@ def test_a_run_of_several_days_is_fine_when_each_day_is() -> None:
 def test_days_that_are_fine_are_fine_together(check: Check) -> None:
     """Without a word more than of one day."""
     rows = of_days(*["ok"] * 6)
-    result = check.result(Facts(frame=rows, upstream=rows, days=DAYS), USUAL_LIMITS)
+    result = check.result(Facts(rows=rows, upstream=rows, days=DAYS), USUAL_LIMITS)
     assert result.passed
     assert result.description is None
     assert "failing_days" not in result.metadata
@@ -316,6 +316,6 @@ def test_days_that_are_fine_are_fine_together(check: Check) -> None:
 def test_what_is_missing_upstream_is_said_of_its_day() -> None:
     """A row too few on one day is not made up for by one too many on another."""
     upstream = of_days(*["ok"] * 6)
-    rows = upstream.drop(index=2)
-    result = ROW_PER_RECORDING.result(Facts(frame=rows, upstream=upstream, days=DAYS), USUAL_LIMITS)
+    rows = upstream.at([0, 1, 3, 4, 5])
+    result = ROW_PER_RECORDING.result(Facts(rows=rows, upstream=upstream, days=DAYS), USUAL_LIMITS)
     assert result.description == "On 1 of 3 days; 2026-03-03: 1 rows are missing, 0 came out of nothing."

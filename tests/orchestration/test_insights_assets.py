@@ -17,8 +17,9 @@ from pydantic import BaseModel
 from llm_assets import DuckDBFrameIOManager, OpenAIResource, build_insights_asset
 from llm_assets.emulator import Emulator, EmulatorConfig
 from llm_assets.errors import ConfigurationError, OutputModelError
-from llm_assets.orchestration.rows import frame_of, transcript_row
+from llm_assets.orchestration.rows import rows_of, transcript_row
 from llm_assets.records import RowStatus, Segment, Transcript
+from llm_assets.warehouse.frames import frame_of
 from llm_assets.warehouse.tables import TRANSCRIPTS
 
 DAYS = dg.DailyPartitionsDefinition("2026-03-02")
@@ -57,7 +58,7 @@ def transcripts() -> Any:
     rows = [
         transcript_row(date(2026, 3, 2), transcript(name, lines), (), "run") for name, lines in CALLS.items()
     ]
-    return frame_of(TRANSCRIPTS, rows)
+    return frame_of(TRANSCRIPTS, rows_of(TRANSCRIPTS, rows))
 
 
 @pytest.fixture

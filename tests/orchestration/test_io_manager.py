@@ -8,7 +8,8 @@ import duckdb
 import pytest
 
 from llm_assets.orchestration.io_manager import COLUMN_SCHEMA, DuckDBFrameIOManager, column_schema
-from llm_assets.orchestration.rows import frame_of
+from llm_assets.orchestration.rows import rows_of
+from llm_assets.warehouse.frames import frame_of
 from llm_assets.warehouse.tables import RECORDINGS, Column, insights_table
 
 DAYS = dg.DailyPartitionsDefinition(start_date="2026-03-02")
@@ -34,7 +35,7 @@ def recordings_on(days: list[str]) -> Any:
         }
         for day in days
     ]
-    return frame_of(RECORDINGS, rows)
+    return frame_of(RECORDINGS, rows_of(RECORDINGS, rows))
 
 
 @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())

@@ -1,4 +1,4 @@
-"""What goes into a frame comes out of it, and fits the tables."""
+"""What goes into rows and frames comes out of them, and fits the tables."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ import pandas as pd
 from llm_assets.errors import ConnectionFailed
 from llm_assets.llm.requests import Answer, Outcome
 from llm_assets.orchestration.rows import (
-    frame_of,
     insight_row,
+    received,
     recording_row,
     recordings_of,
+    rows_of,
     transcript_row,
     transcripts_of,
 )
 from llm_assets.records import Insight, Recording, RowStatus, Segment, Transcript
 from llm_assets.usage import Usage
-from llm_assets.warehouse.read import read_partition
+from llm_assets.warehouse.frames import frame_of, plain
+from llm_assets.warehouse.read import read_partition, read_rows
 from llm_assets.warehouse.replace import replace_partition
 from llm_assets.warehouse.tables import RECORDINGS, TRANSCRIPTS, Column, insights_table
 
@@ -83,29 +85,32 @@ OUTCOME = Outcome(
 
 def test_recordings_come_back_as_they_were() -> None:
     """Unknown facts stay unknown; whole numbers stay whole."""
-    frame = frame_of(RECORDINGS, [recording_row(RECORDING), recording_row(BROKEN)])
-    assert [*recordings_of(frame)] == [RECORDING, BROKEN]
+    rows = rows_of(RECORDINGS, [recording_row(RECORDING), recording_row(BROKEN)])
+    for given in (rows, frame_of(RECORDINGS, rows)):
+        assert [*recordings_of(received(given))] == [RECORDING, BROKEN]
 
 
 def test_recordings_come_back_from_frames_of_other_io_managers() -> None:
     """Dates as timestamps and integers as floats are understood."""
     frame = pd.DataFrame([recording_row(RECORDING), recording_row(BROKEN)])
     frame["partition_date"] = pd.to_datetime(frame["partition_date"])
-    assert [*recordings_of(frame)] == [RECORDING, BROKEN]
+    assert [*recordings_of(received(frame))] == [RECORDING, BROKEN]
 
 
 def test_transcripts_come_back_from_the_tables(tmp_path: Path) -> None:
     """Segments travel as JSON text and return in order; the calls land in their own table."""
     path = str(tmp_path / "calls.duckdb")
     failed = Transcript(recording_id="b" * 20, status=RowStatus.FAILED, error="no")
-    frame = frame_of(
+    rows = rows_of(
         TRANSCRIPTS,
         [transcript_row(DAY, TRANSCRIPT, [OUTCOME], "run-1"), transcript_row(DAY, failed, [], "run-1")],
     )
-    replace_partition(path, TRANSCRIPTS, [DAY], frame)
-    back = transcripts_of(read_partition(path, TRANSCRIPTS, [DAY]))
-    assert [*back] == [back[0], back[1]] == [TRANSCRIPT, failed]
-    assert [*back.contents()] == [(DAY, "a" * 20), (DAY, "b" * 20)]
+    for given in (rows, frame_of(TRANSCRIPTS, rows)):
+        replace_partition(path, TRANSCRIPTS, [DAY], given)
+        for read in (read_partition(path, TRANSCRIPTS, [DAY]), read_rows(path, TRANSCRIPTS, [DAY])):
+            back = transcripts_of(received(read))
+            assert [*back] == [back[0], back[1]] == [TRANSCRIPT, failed]
+            assert [*back.contents()] == [(DAY, "a" * 20), (DAY, "b" * 20)]
 
 
 def test_a_failed_call_says_why() -> None:
@@ -126,17 +131,29 @@ def test_insights_have_a_column_per_field(tmp_path: Path) -> None:
     output = {"sentiment": "negative", "topics": ["refund", "delay"], "x": {"deep": [1, None]}}
     ok = Insight(recording_id="a" * 20, status=RowStatus.OK, output=output, cost_usd=Decimal("0.1"))
     refused = Insight(recording_id="b" * 20, status=RowStatus.REFUSED, error="no")
-    frame = frame_of(table, [insight_row(DAY, ok, [], "r"), insight_row(DAY, refused, [], "r")])
-    replace_partition(str(tmp_path / "calls.duckdb"), table, [DAY], frame)
-    back = read_partition(str(tmp_path / "calls.duckdb"), table, [DAY])
-    assert back["topics"].tolist() == [["refund", "delay"], None]
-    assert back["x"].tolist() == [{"deep": [1, None]}, None]
-    assert back["status"].tolist() == ["ok", "refused"]
+    rows = rows_of(table, [insight_row(DAY, ok, [], "r"), insight_row(DAY, refused, [], "r")])
+    path = str(tmp_path / "calls.duckdb")
+    for given in (rows, frame_of(table, rows)):
+        replace_partition(path, table, [DAY], given)
+        back = read_partition(path, table, [DAY])
+        assert back["topics"].tolist() == [["refund", "delay"], None]
+        assert back["x"].tolist() == [{"deep": [1, None]}, None]
+        assert back["status"].tolist() == ["ok", "refused"]
+        assert [*read_rows(path, table, [DAY])] == [*plain(back)]
+
+
+def test_rows_without_any_answer_are_complete(tmp_path: Path) -> None:
+    """A day on which every answer was refused has the columns of the others, empty."""
+    table = insights_table("insights", [Column("sentiment", "VARCHAR", "")])
+    refused = Insight(recording_id="b" * 20, status=RowStatus.REFUSED, error="no")
+    rows = rows_of(table, [insight_row(DAY, refused, [], "r")])
+    replace_partition(str(tmp_path / "calls.duckdb"), table, [DAY], rows)
+    assert [row["sentiment"] for row in read_rows(str(tmp_path / "calls.duckdb"), table, [DAY])] == [None]
 
 
 def test_no_rows_still_have_columns() -> None:
     """A day without recordings is a frame with the table's columns and no rows."""
-    frame = frame_of(TRANSCRIPTS, [])
+    frame = frame_of(TRANSCRIPTS, rows_of(TRANSCRIPTS, []))
     assert list(frame.columns)[:3] == ["partition_date", "recording_id", "status"]
     assert list(frame.columns)[-2:] == ["segments", "llm_calls"]
     assert len(frame) == 0

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_assets.warehouse.columnar import column_array, column_texts
+from llm_assets.warehouse.arrays import column_array
+from llm_assets.warehouse.columnar import column_texts
 from llm_assets.warehouse.values import DoesNotFit, is_missing, text_of
 
 PLAIN: dict[str, st.SearchStrategy[Any]] = {
