@@ -175,7 +175,7 @@ def test_what_nobody_reads_is_removed(
 def test_a_connection_only_reads(path: str) -> None:
     """What `connect` gives cannot change the tables, and has the caller's data frames at hand."""
     write(path)
-    mine = pd.DataFrame({"file_name": ["03020.ogg"], "seen": [True]})
+    mine = pd.DataFrame({"file_name": ["03020.ogg"], "seen": [True]}, dtype="object")
     with connect(path) as connection:
         joined = connection.execute("select seen from recordings join mine using (file_name)").df()
         assert joined["seen"].tolist() == [True]
