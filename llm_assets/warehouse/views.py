@@ -34,7 +34,8 @@ _DAILY_COST = """
 """
 
 # What a model made of a recording is how its last answer for it ended: invalid ones before a valid one were
-# repaired. A call without an answer says something of the provider, and of the model only that it was asked.
+# repaired. A refusal is final, also where other parts of a long call were answered after it. A call without
+# an answer says something of the provider, and of the model only that it was asked.
 _MODEL_QUALITY = """
     SELECT asset, provider, model,
            count(*) AS recordings,
@@ -49,7 +50,9 @@ _MODEL_QUALITY = """
            count(*) FILTER (WHERE ended = 'answered') / nullif(count(ended), 0) AS valid_share
     FROM (
         SELECT asset, provider, model, partition_date, recording_id,
-               arg_max(status, (finished_at, status = 'answered')) FILTER (WHERE status <> 'failed') AS ended,
+               CASE WHEN bool_or(status = 'refused') THEN 'refused'
+                    ELSE arg_max(status, (finished_at, status = 'answered')) FILTER (WHERE status <> 'failed')
+                    END AS ended,
                count(*) FILTER (WHERE status <> 'failed') AS answers,
                count(*) FILTER (WHERE status = 'invalid_output') AS invalid_answers,
                bool_or(fallback_reason IS NOT NULL) AS is_fallback

@@ -26,11 +26,13 @@ EXTRACTOR = call_insights_extractor()
 
 @dataclass(frozen=True)
 class Expected:
-    """What a person would note down. `does` are words of what was promised, `names` of what was named."""
+    """What a person would note down. `says` are words of the summary, `does` of what was promised (nothing
+    else was), `names` of what was named."""
 
     label: str
     intent: str
     outcome: str
+    says: str
     topic: str | None = None
     does: tuple[str, ...] = ()
     due: tuple[str, ...] = ()
@@ -41,12 +43,13 @@ class Expected:
 
 CALLS = {
     "2026-03-02/1040 refund request.ogg": Expected(
-        "negative", "refund", "refunded", "refund", names=("computer",), quoted="refund"
+        "negative", "refund", "refunded", "asks for a refund", "refund", names=("computer",), quoted="refund"
     ),
     "2026-03-02/1041-internet-outage.ogg": Expected(
         "negative",
         "support",
         "follow_up",
+        "does not work",
         "outage",
         does=("call",),
         due=("tomorrow morning",),
@@ -55,12 +58,19 @@ CALLS = {
         quoted="internet",
     ),
     "2026-03-02/1042-wrong-number.wav": Expected(
-        "neutral", "other", "not_applicable", "wrong number", names=("hospital",), effort=range(1, 2)
+        "neutral",
+        "other",
+        "not_applicable",
+        "wrong number",
+        "wrong number",
+        names=("hospital",),
+        effort=range(1, 2),
     ),
     "2026-03-02/1043-praise.flac": Expected(
         "positive",
         "praise",
         "not_applicable",
+        "praise",
         "customer service",
         does=("tell him",),
         names=("monday",),
@@ -71,6 +81,7 @@ CALLS = {
         "negative",
         "cancellation",
         "cancelled",
+        "wants to cancel",
         "cancellation",
         does=("cancel your contract",),
         due=("end of the month",),
@@ -81,6 +92,7 @@ CALLS = {
         "negative",
         "complaint",
         "follow_up",
+        "complains",
         "delivery",
         does=("bring",),
         due=("friday morning",),
@@ -92,6 +104,7 @@ CALLS = {
         "neutral",
         "information",
         "follow_up",
+        "asks a question",
         "billing",
         does=("send",),
         due=("today",),
@@ -99,17 +112,26 @@ CALLS = {
         effort=range(1, 3),
         quoted="bill",
     ),
-    "2026-03-03/1053-hang-up.ogg": Expected("neutral", "other", "not_applicable", effort=range(1, 2)),
+    "2026-03-03/1053-hang-up.ogg": Expected(
+        "neutral", "other", "not_applicable", "nothing to settle", effort=range(1, 2)
+    ),
     "2026-03-04/1060-technical-support.ogg": Expected(
-        "positive", "support", "resolved", "login", names=("computer",), quoted="log in"
+        "positive", "support", "resolved", "does not work", "login", names=("computer",), quoted="log in"
     ),
     "2026-03-04/1061 café appointment.ogg": Expected(
-        "neutral", "purchase", "follow_up", "appointment", names=("coffee machine", "friday"), quoted="coffee"
+        "neutral",
+        "purchase",
+        "follow_up",
+        "wants to buy",
+        "appointment",
+        names=("coffee machine", "friday"),
+        quoted="coffee",
     ),
     "2026-03-04/1062-double-payment.ogg": Expected(
         "negative",
         "refund",
         "refunded",
+        "asks for a refund",
         "refund",
         does=("forty dollars", "manager"),
         due=("today", "tuesday"),
@@ -161,15 +183,17 @@ def check(output: dict[str, Any], expected: Expected) -> None:
         sign == 0 and abs(output["sentiment"]["score"]) < 0.2
     )
     assert (output["intent"], output["outcome"]) == (expected.intent, expected.outcome)
-    assert expected.topic is None or expected.topic in output["topics"]
+    assert expected.says in output["summary"]
+    assert output["topics"] == [] if expected.topic is None else expected.topic in output["topics"]
     assert output["customer_effort"] in expected.effort
+    assert bool(output["action_items"]) == bool(expected.does)
     assert all(words in said(output["action_items"], "what") for words in expected.does)
     assert all(words in said(output["action_items"], "due") for words in expected.due)
     assert all(words in said(output["entities"], "name") for words in expected.names)
     assert expected.quoted is None or expected.quoted in said(output["quotes"], "text")
     assert bool(output["quotes"]) == (expected.intent != "other")
     assert output["language"] == "en"
-    assert output["summary"]
+    assert 0.3 < output["confidence"] < 1 if expected.topic else output["confidence"] < 0.3
 
 
 @pytest.mark.parametrize("path", CALLS)
@@ -179,6 +203,32 @@ async def test_what_is_heard_is_understood(heard: dict[str, Transcript], path: s
     assert (insight.status, insight.error) == (RowStatus.OK, None)
     assert insight.output is not None
     check(insight.output, CALLS[path])
+
+
+WRONG = {
+    "summary": "The customer calls.",
+    "sentiment": {"label": "positive", "score": 0.8},
+    "topics": ["weather"],
+    "intent": "praise",
+    "outcome": "resolved",
+    "action_items": [],
+    "entities": [],
+    "customer_effort": 1,
+    "language": "de",
+    "quotes": [],
+    "confidence": 1.0,
+}
+
+
+@pytest.mark.parametrize("field", WRONG)
+async def test_what_is_misunderstood_is_noticed(heard: dict[str, Transcript], field: str) -> None:
+    """The expectations are no formality: each field that is wrong fails them."""
+    path = "2026-03-03/1051-delivery-complaint.mp3"
+    insight = await insight_of(heard[path])
+    assert insight.output is not None
+    assert WRONG.keys() == insight.output.keys()
+    with pytest.raises(AssertionError):
+        check(insight.output | {field: WRONG[field]}, CALLS[path])
 
 
 def test_every_sample_is_expected_to_say_something() -> None:

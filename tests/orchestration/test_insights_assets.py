@@ -17,6 +17,8 @@ from pydantic import BaseModel
 from llm_assets import DuckDBFrameIOManager, OpenAIResource, build_insights_asset
 from llm_assets.emulator import Emulator, EmulatorConfig
 from llm_assets.errors import ConfigurationError, OutputModelError
+from llm_assets.llm.client import LLMClient
+from llm_assets.orchestration.insights_plan import InsightsPlan
 from llm_assets.orchestration.rows import rows_of, transcript_row
 from llm_assets.records import RowStatus, Segment, Transcript
 from llm_assets.warehouse.frames import frame_of
@@ -67,7 +69,7 @@ def emulator() -> Iterator[Emulator]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    server = Emulator(EmulatorConfig(models=("small", "large")))
+    server = Emulator(EmulatorConfig(models=("small", "large"), context_tokens={"small": 8_192}))
     asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result()
     yield server
     asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), loop).result()
@@ -196,6 +198,61 @@ def test_the_plan_is_an_event_before_the_first_answer(project: Project) -> None:
     assert "of 3 rows 2 will be asked of gpt-6-luna" in str(observation.description)
     metadata = observation.metadata
     assert 0 < metadata["plan.cost_usd_least"].value < metadata["plan.cost_usd_most"].value
+
+
+def test_the_plan_comes_before_the_first_call(
+    project: Project, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing new is asked when it is told, also after a change of prompt; what it costs is in it."""
+    served, announce = list[int](), InsightsPlan.announce
+
+    async def announced(plan: InsightsPlan, client: LLMClient) -> None:
+        await announce(plan, client)
+        served.append(emulator.audit.served)
+
+    monkeypatch.setattr(InsightsPlan, "announce", announced)
+    for prompt in ("Look.", "Look twice."):
+        result = project.run(build_insights_asset("feelings", Feeling, prompt, DAYS))
+        (observation,) = result.asset_observations_for_node("feelings")
+        assert observation.metadata["plan.rows_to_ask"].value == 2
+        assert observation.metadata["plan.cost_usd_most"].value > 0
+    assert served == [0, 2]
+
+
+@dg.asset(name="transcripts", partitions_def=DAYS, io_manager_key="io_manager")
+def long_transcripts() -> Any:
+    """A short call, one of hours, one of hours with a part that is refused, and one without a word."""
+    hours = CALLS["a"] * 2_000
+    calls = {"short": CALLS["b"], "hours": hours, "none": []}
+    calls["refused"] = [*hours, "[emulator:refusal] Bye.", *hours[:10]]
+    day = date(2026, 3, 2)
+    rows = [transcript_row(day, transcript(name, lines), (), "run") for name, lines in calls.items()]
+    return frame_of(TRANSCRIPTS, rows_of(TRANSCRIPTS, rows))
+
+
+def test_calls_of_hours_are_rows_like_all_others(project: Project, emulator: Emulator) -> None:
+    """Every recording has its row, and the calls for the parts add up to what the row says."""
+    chain = [{"model": "small", "context_window": 8_192}]
+    feelings = build_insights_asset("feelings", Feeling, "Look.", DAYS, chain=chain, max_output_tokens=1_000)
+    result = dg.materialize([long_transcripts, feelings], partition_key=DAY, resources=project.resources)
+    assert result.success
+    rows = project.rows("SELECT recording_id, status, sentiment, input_tokens FROM feelings ORDER BY 1")
+    assert [row[:3] for row in rows] == [
+        ("hours", "ok", "negative"),
+        ("none", "too_short", None),
+        ("refused", "refused", None),
+        ("short", "ok", "positive"),
+    ]
+    calls = "SELECT recording_id, sum(input_tokens), count(*) FROM llm_calls GROUP BY ALL ORDER BY 1"
+    asked = {name: (tokens, number) for name, tokens, number in project.rows(calls)}
+    assert {row[0]: row[3] for row in rows if row[0] in asked} == {
+        name: each[0] for name, each in asked.items()
+    }
+    assert asked["short"][1] == 1
+    assert asked["hours"][1] > 8
+    quality = "SELECT recordings, valid_at_once, refused FROM model_quality WHERE asset = 'feelings'"
+    assert project.rows(quality) == [(3, 2, 1)]
+    assert emulator.audit.rejected == 0
 
 
 @pytest.mark.parametrize(

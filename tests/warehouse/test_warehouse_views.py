@@ -90,6 +90,13 @@ def test_model_quality_of_a_model_without_an_answer(path: str) -> None:
     assert ask(path, sql) == [("m", 1, 1, 0, None)]
 
 
+def test_model_quality_of_a_long_call_with_a_refused_part(path: str) -> None:
+    """A part that was answered after it changes nothing: the model refused to answer about this recording."""
+    write_calls(path, call_row("m", "0.5", DAY, status="refused"), call_row("m", "0.5", DAY))
+    sql = "select recordings, valid_at_once, refused, answers from model_quality"
+    assert ask(path, sql) == [(1, 0, 1, 2)]
+
+
 def test_fallback_rate_is_the_share_of_answered_rows(sample: str) -> None:
     """One of three answered insights a day came from a fallback."""
     sql = "select answered_rows, fallback_rows, fallback_share from fallback_rate where asset = 'insights'"
