@@ -5,7 +5,7 @@ The project in this repository and the component `AudioInsights` are plain users
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from llm_assets.orchestration.checks import USUAL_LIMITS, CheckLimits
 from llm_assets.orchestration.jobs import JOB_NAME, daily_job
 from llm_assets.orchestration.outages import AFTER_AN_OUTAGE
 from llm_assets.orchestration.schedule import EVERY_MORNING, DailyRhythm, daily_schedule
-from llm_assets.orchestration.sensor import LATEST_DAYS, LateRecordings, late_recordings_sensor
+from llm_assets.orchestration.sensor import LATEST_DAYS, LateRecordings, Listing, late_recordings_sensor
 from llm_assets.orchestration.stage_asset import (
     DAYS_PER_BACKFILL_RUN,
     Surroundings,
@@ -85,17 +85,18 @@ def build_audio_insights(
         job,
         partitions,
         found.key,
-        partial(_fingerprints, source),
+        partial(_listings, source),
         late_recordings,
     )
     return dg.Definitions(assets=assets, jobs=[job], schedules=[daily], sensors=[late])
 
 
-def _fingerprints(source: RecordingSource, days: Iterable[date]) -> Mapping[date, str]:
+def _listings(source: RecordingSource, days: Iterable[date]) -> Iterator[Listing]:
     """Listing is imported when the sensor looks: definitions load without any file system's library."""
-    from llm_assets.recordings.changes import day_fingerprints
+    from llm_assets.recordings.changes import day_fingerprints, listed_together
 
-    return day_fingerprints(source, days)
+    for group in listed_together(source, days):
+        yield group, partial(day_fingerprints, source, group)
 
 
 def _require_different_names(extractors: Sequence[Extractor]) -> None:

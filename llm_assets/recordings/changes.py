@@ -37,6 +37,14 @@ def day_fingerprints(source: RecordingSource, days: Iterable[date]) -> dict[date
     return {day: fingerprint_of(_finished(source, found)) for day, found in list_days(source, days).items()}
 
 
+def listed_together(source: RecordingSource, days: Iterable[date]) -> list[list[date]]:
+    """The days in groups of which each costs one listing: of a day's folder, or of one that they share."""
+    groups: dict[object, list[date]] = {}
+    for day in days:
+        groups.setdefault(source.layout.plan(day), []).append(day)
+    return list(groups.values())
+
+
 def _finished(source: RecordingSource, day: FoundDay) -> list[FoundRecording]:
     return [each for each in chain(day.recordings, day.sidecars) if not seconds_to_settle(source, each)]
 

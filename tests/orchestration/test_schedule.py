@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
+from dagster._utils.schedules import schedule_execution_time_iterator
 from fake_openai import FakeOpenAI, write_wav
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,9 +36,13 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterIns
 
 
 def definitions(
-    root: Path = Path("/calls"), start: str = "2026-03-20", base_url: str | None = None, **options: Any
+    root: Path = Path("/calls"),
+    start: str = "2026-03-20",
+    base_url: str | None = None,
+    zone: str = "Europe/Berlin",
+    **options: Any,
 ) -> dg.Definitions:
-    days = dg.DailyPartitionsDefinition(start_date=start, timezone="Europe/Berlin")
+    days = dg.DailyPartitionsDefinition(start_date=start, timezone=zone)
     resources = {
         "openai": OpenAIResource(
             base_url=base_url,
@@ -54,9 +60,12 @@ def definitions(
 def morning(
     defs: dg.Definitions, instance: dg.DagsterInstance, day: date, hour: int = 3
 ) -> list[dg.RunRequest]:
+    return at(defs, instance, datetime(day.year, day.month, day.day, hour, tzinfo=BERLIN))
+
+
+def at(defs: dg.Definitions, instance: dg.DagsterInstance, when: datetime) -> list[dg.RunRequest]:
     schedule = defs.resolve_schedule_def(SCHEDULE)
     assert isinstance(schedule, dg.ScheduleDefinition)
-    when = datetime(day.year, day.month, day.day, hour, tzinfo=BERLIN)
     context = dg.build_schedule_context(
         instance, scheduled_execution_time=when, repository_def=defs.get_repository_def()
     )
@@ -75,18 +84,43 @@ def days_of(request: dg.RunRequest) -> str:
     return f"{first}...{last}" if first else str(request.partition_key)
 
 
-@pytest.mark.parametrize("day", ["2026-03-28", "2026-03-29", "2026-03-30", "2026-10-25", "2026-10-26"])
-@pytest.mark.parametrize("hour", [0, 2, 3, 23])
+@pytest.mark.parametrize(
+    ("zone", "days"),
+    [
+        ("Europe/Berlin", ["2026-03-28", "2026-03-29", "2026-03-30", "2026-10-25", "2026-10-26"]),
+        ("America/New_York", ["2026-03-08", "2026-03-09", "2026-11-01", "2026-11-02"]),
+        # Midnight does not come, or comes twice.
+        ("Africa/Cairo", ["2026-04-24", "2026-04-25", "2026-10-29", "2026-10-30", "2026-10-31"]),
+        ("America/Havana", ["2026-03-08", "2026-03-09", "2026-11-01", "2026-11-02"]),
+        ("Pacific/Apia", ["2020-09-27", "2020-09-28", "2021-04-04", "2021-04-05"]),
+        ("Australia/Lord_Howe", ["2026-04-05", "2026-04-06", "2026-10-04", "2026-10-05"]),
+    ],
+)
 def test_yesterday_is_yesterday_over_every_change_of_the_clock(
-    instance: dg.DagsterInstance, day: str, hour: int
+    instance: dg.DagsterInstance, zone: str, days: list[str]
 ) -> None:
-    """Days of 23 and 25 hours in Berlin: each morning asks for the day that has just ended there."""
-    defs = definitions(schedule=DailyRhythm(hour=hour, catch_up_days=0))
-    today = date.fromisoformat(day)
-    (request,) = morning(defs, instance, today, hour)
-    assert request.partition_key == date.fromordinal(today.toordinal() - 1).isoformat()
-    assert request.run_key == request.partition_key
-    assert request.tags["dagster/priority"] == "10"
+    """Each tick that the cron gives asks for the day that has just ended there, once, at any hour."""
+    for hour in (0, 1, 2, 3, 23):
+        defs = definitions(start="2011-01-01", zone=zone, schedule=DailyRhythm(hour=hour, catch_up_days=0))
+        for day in days:
+            around = datetime.combine(date.fromisoformat(day), time(12), ZoneInfo(zone)) - timedelta(days=2)
+            coming = schedule_execution_time_iterator(around.timestamp(), f"0 {hour} * * *", zone)
+            ticks = list(itertools.islice(coming, 4))
+            asked = [request.partition_key for tick in ticks for request in at(defs, instance, tick)]
+            assert asked == [before(tick, zone) for tick in ticks]
+            assert len(set(asked)) == 4
+
+
+def before(tick: datetime, zone: str) -> str:
+    """The day that was over there."""
+    return str(tick.astimezone(ZoneInfo(zone)).date() - timedelta(days=1))
+
+
+def test_a_day_before_one_that_never_was_is_caught_up(instance: dg.DagsterInstance) -> None:
+    """Samoa went from 29 December 2011 to the 31st."""
+    defs = definitions(start="2011-12-28", zone="Pacific/Apia", days_per_backfill_run=1)
+    asked = at(defs, instance, datetime(2011, 12, 31, 3, tzinfo=ZoneInfo("Pacific/Apia")))
+    assert "2011-12-29" in map(days_of, asked)
 
 
 def test_missed_days_are_caught_up_in_few_runs_behind_yesterday(instance: dg.DagsterInstance) -> None:
@@ -209,7 +243,7 @@ def test_the_cursor_is_small_and_of_the_latest_days_only(late: Late) -> None:
         assert late.run(day).success
     late.look()
     assert late.cursor is not None
-    assert sorted(json.loads(late.cursor)) == late.days
+    assert sorted(json.loads(late.cursor)["looks"]) == late.days
 
 
 def test_recordings_that_cannot_be_listed_are_a_skip_with_the_reason(late: Late) -> None:
