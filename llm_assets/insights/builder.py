@@ -219,14 +219,15 @@ class StrictBuilder:
     def _object(self, source: Schema, plain: Schema, path: str, level: int) -> Wire:
         if "properties" not in source and source.get("additionalProperties") is not False:
             raise OutputModelError(f"{path} has free keys without a type of value: {_ANYTHING}")
-        properties: list[Property] = []
+        properties, taken = list[Property](), set[str]()
         for own_name, node in cast("dict[str, Schema]", source.get("properties", {})).items():
             inner = self._node(node, f"{path}.{own_name}", level + 1)
             is_omittable = own_name in source.get(OMITTABLE, ())
             if is_omittable:
                 null = wire.scalar({"type": "null"}, ["null"])
                 inner = wire.union({"anyOf": [inner.schema, null.schema]}, [inner, null])
-            wire_name = _wire_name(own_name, {each.wire_name for each in properties})
+            wire_name = _wire_name(own_name, taken)
+            taken.add(wire_name)
             properties.append(
                 Property(wire_name, own_name, _called(inner, own_name, wire_name), is_omittable)
             )

@@ -139,7 +139,8 @@ class Outcome:
     None when the price is unknown. `spent_usd` is what this call added to the bill.
     `fallback_reason` is None when the first model of the chain answered.
     `error` says why there is no answer; exactly one of `answer` and `error` is set.
-    `judged` is what its reader made of the answer, None where nobody has read it or it is of use.
+    `judged` is what its reader made of the answer, None where nobody has read it or it is of use; `problem`
+    says what was wrong with it.
     """
 
     key: str
@@ -161,6 +162,7 @@ class Outcome:
     started_at: datetime
     finished_at: datetime
     judged: Literal[OutcomeStatus.REFUSED, OutcomeStatus.INVALID_OUTPUT] | None = None
+    problem: str | None = None
 
     @property
     def status(self) -> OutcomeStatus:

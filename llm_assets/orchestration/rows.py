@@ -129,7 +129,7 @@ def _call_row(outcome: Outcome, run_id: str) -> dict[str, Any]:
         "cached_tokens": usage.cached_tokens,
         "output_tokens": usage.output_tokens,
         "audio_seconds": usage.audio_seconds,
-        "error": None if outcome.error is None else str(outcome.error),
+        "error": outcome.problem if outcome.error is None else str(outcome.error),
     }
 
 

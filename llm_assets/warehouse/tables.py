@@ -191,7 +191,7 @@ LLM_CALLS = Table(
         Column("request_id", "VARCHAR", "The provider's name for the request, for its support."),
         Column("started_at", "TIMESTAMPTZ", "When the call began."),
         Column("finished_at", "TIMESTAMPTZ", "When its outcome was known."),
-        Column("error", "VARCHAR", "Why there is no answer."),
+        Column("error", "VARCHAR", "Why there is no answer, or what was wrong with it."),
     ),
     description="One row per call to a model, with what it took and what it cost.",
 )

@@ -91,3 +91,18 @@ async def test_the_view_tells_the_same(tmp_path: Path) -> None:
             ("strong", 5, 1, 1, 1, 2, 0, STRONG.answers, STRONG.invalid_output),
             ("weak", 3, WEAK.valid, 0, WEAK.refused, 1, 3, WEAK.answers, WEAK.invalid_output),
         ]
+
+
+async def test_what_was_wrong_with_an_answer_is_in_its_call(tmp_path: Path) -> None:
+    """Repairs cost money, and the field that needs them is in `error`, also where the row came out well."""
+    path = str(tmp_path / "moods.duckdb")
+    rows = [row for row, _ in await extracted()]
+    table = insights_table("moods", [Column("score", "BIGINT", "Score.")])
+    replace_partition(path, table, [date(2026, 3, 2)], pd.DataFrame(rows))
+    sql = "select status, count(*), count(error), any_value(error) from llm_calls group by all order by 1"
+    with query(path, sql) as found:
+        told = {status: (calls, errors, error) for status, calls, errors, error in found.rows}
+    assert told["answered"][1] == 0
+    assert told["invalid_output"][0] == told["invalid_output"][1] > 0
+    assert "score" in told["invalid_output"][2] or "JSON" in told["invalid_output"][2]
+    assert told["refused"][2].startswith("the model refused")

@@ -255,6 +255,29 @@ def test_a_model_with_too_many_properties_is_refused() -> None:
         build_output_schema(create_model("Holders", **holders))
 
 
+def test_a_very_wide_model_works() -> None:
+    """As many fields as strict mode takes, of which some need another name on the way."""
+    fields: dict[str, Any] = {f"größe {number}": (int | None, ...) for number in range(4_999)}
+    wide = create_model("VeryWide", **fields, last=(str, ...))
+    form = output_form(wide)
+    assert strict_problem(form.schema.schema) is None
+    answer = {f"gr__e_{number}": number for number in range(4_999)} | {"last": "x"}
+    output = parse_answer(json.dumps(answer), form)
+    assert output == {f"größe {number}": number for number in range(4_999)} | {"last": "x"}
+    assert len(output_columns(wide)) == 5_000
+
+
+def test_a_large_enum_of_long_names_is_refused() -> None:
+    """15,000 characters where it has more than 250 members, 120,000 of all names and members together."""
+    members = [f"member {number:053}" for number in range(251)]
+    large = create_model("Large", which=(Literal[tuple(members)], ...))
+    with pytest.raises(OutputModelError, match=r"Large\.which has 251 members of 15,060 characters"):
+        build_output_schema(large)
+    named: dict[str, Any] = {f"{'x' * 60}{number}": (int, ...) for number in range(2_000)}
+    with pytest.raises(OutputModelError, match=r"Long has names and enum values of 12\d,\d{3} characters"):
+        build_output_schema(create_model("Long", **named))
+
+
 def test_the_default_model_describes_every_field() -> None:
     """Descriptions are the prompt: each field of the default model has one, at every depth."""
     schema = build_output_schema(CallInsights).schema
