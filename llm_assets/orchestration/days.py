@@ -10,6 +10,9 @@ import dagster as dg
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 PARTITION = "dagster/partition"
 
+# Metadata of a materialization of the recordings: what its day looked like.
+DAY_FINGERPRINT = "recordings_fingerprint"
+
 _UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,

@@ -21,8 +21,6 @@ from llm_assets.records import RowStatus
 from llm_assets.usage import Usage
 from llm_assets.warehouse.plain import Rows
 
-DAY_FINGERPRINT = "recordings_fingerprint"
-
 PREVIEW_ROWS = 5
 PREVIEW_CHARACTERS = 100
 WAITS = ("limit", "budget", "retry", "concurrency", "cool_down", "same_request")

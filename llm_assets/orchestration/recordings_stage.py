@@ -14,8 +14,8 @@ import dagster as dg
 
 from llm_assets.errors import RecordingForbidden, RecordingUnsettled
 from llm_assets.llm.stream import stream
+from llm_assets.orchestration.days import DAY_FINGERPRINT
 from llm_assets.orchestration.event_loop import run_coroutine
-from llm_assets.orchestration.metadata import DAY_FINGERPRINT
 from llm_assets.orchestration.partitions import partition_dates
 from llm_assets.orchestration.progress import ProgressReporter
 from llm_assets.orchestration.row_builder import RowBuilder

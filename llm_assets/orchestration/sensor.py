@@ -19,8 +19,7 @@ from typing import Any
 import dagster as dg
 
 from llm_assets.errors import ConfigurationError, LLMAssetsError
-from llm_assets.orchestration.days import days_under_way, recent_days
-from llm_assets.orchestration.metadata import DAY_FINGERPRINT
+from llm_assets.orchestration.days import DAY_FINGERPRINT, days_under_way, recent_days
 from llm_assets.orchestration.schedule import MISSED_NEXT, run_of_days
 
 # Dagster gives a look sixty seconds and forgets all of one that takes longer. Listings are begun for the

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_assets.orchestration import sensor as sensor_module
-from llm_assets.orchestration.metadata import DAY_FINGERPRINT
+from llm_assets.orchestration.days import DAY_FINGERPRINT
 from llm_assets.orchestration.sensor import LateRecordings, Listing, late_recordings_sensor
 
 RECORDINGS = dg.AssetKey("recordings")

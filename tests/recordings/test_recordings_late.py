@@ -9,7 +9,7 @@ import pytest
 from bucket import Bucket
 
 from llm_assets import DuckDBFrameIOManager, LateRecordings, OpenAIResource, build_audio_insights
-from llm_assets.orchestration.metadata import DAY_FINGERPRINT
+from llm_assets.orchestration.days import DAY_FINGERPRINT
 from llm_assets.recordings.changes import day_fingerprints, listed_together
 from llm_assets.recordings.source import RecordingSource
 
