@@ -107,16 +107,21 @@ class Budget:
         Raises BudgetExceeded when what is already spent leaves too little.
         """
         async with self._asking:
-            return self.reserve_now(worst) or await self._ask(worst, reserve=True)
+            if self.can_reserve_now(worst):
+                return self.reserve_now(worst)
+            return await self._ask(worst, reserve=True)
 
-    def reserve_now(self, worst: Spending) -> Reservation | None:
-        """Hold `worst` of what this client has reserved ahead; None when the ledger has to be asked."""
+    def can_reserve_now(self, worst: Spending) -> bool:
+        """Whether `worst` is there without asking the ledger."""
         now = self._now()
         if now >= self._day_ends_at:
             self._current_caps()
         # Without a sign of life for so long the ledger may have given up on us, and the spare with us.
-        if now - self._booked_at > self._lease_seconds / 2 or not self._spare.take(worst, self._accounts):
-            return None
+        return now - self._booked_at <= self._lease_seconds / 2 and self._spare.has(worst, self._accounts)
+
+    def reserve_now(self, worst: Spending) -> Reservation:
+        """Hold `worst`, which is there."""
+        self._spare.take(worst)
         self._held += 1
         if self._spare.runs_out():
             self._in_background(self._flush_quietly())

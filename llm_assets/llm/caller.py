@@ -11,7 +11,7 @@ import logging
 import random
 
 from llm_assets.errors import CallFailed, ConnectionFailed, PriceUnknown, RateLimited
-from llm_assets.llm.exchange import start_exchange
+from llm_assets.llm.exchange import Exchange
 from llm_assets.llm.journal import AskedElsewhere
 from llm_assets.llm.ledger import NOTHING, Reservation, Spending
 from llm_assets.llm.pools.values import Grant, Return, Want
@@ -39,7 +39,12 @@ async def ask(services: Services, call: Call) -> Found:
     while True:
         services.require_open()
         try:
-            return await _attempt(services, call)
+            exchange = _sent_now(services, call) or await _sent_in_turn(services, call)
+            tally.on_the_wire = True
+            try:
+                return await exchange.found
+            finally:
+                tally.on_the_wire = False
         except AskedElsewhere:
             services.require_open()
             await _wait_for_the_other(services, call)
@@ -82,7 +87,22 @@ async def _wait_for_the_other(services: Services, call: Call) -> None:
     _waited(services, tally, "same_request", clock.now() - started)
 
 
-async def _attempt(services: Services, call: Call) -> Found:
+def _sent_now(services: Services, call: Call) -> Exchange | None:
+    """Send at once where a place, leave and money are at hand; None when it takes a wait to get them."""
+    window, budget, worst = services.window(call.link), services.budget, _worst(services, call)
+    if call.key in services.on_the_wire or not (worst is None or budget.can_reserve_now(worst)):
+        return None
+    if not window.enter_now():
+        return None
+    grant = services.limiter.take_now(call.link.pool, Want(1, _charged_tokens(services, call)))
+    if grant is None:
+        window.leave()
+        return None
+    return Exchange(services, call, grant, None if worst is None else budget.reserve_now(worst))
+
+
+async def _sent_in_turn(services: Services, call: Call) -> Exchange:
+    """Send once there is leave and money for it."""
     if (sent_before := services.on_the_wire.get(call.key)) is not None:
         # For a caller that was cancelled since. It is being paid for: wait for it, then look in the journal.
         await asyncio.wait([sent_before.task])
@@ -92,12 +112,7 @@ async def _attempt(services: Services, call: Call) -> Found:
         if reservation is not None:
             services.budget.settle(reservation, NOTHING)
         raise AskedElsewhere
-    done = start_exchange(services, call, grant, reservation)
-    call.tally.on_the_wire = True
-    try:
-        return await done
-    finally:
-        call.tally.on_the_wire = False
+    return Exchange(services, call, grant, reservation)
 
 
 async def _get_leave_and_money(services: Services, call: Call) -> tuple[Grant, Reservation | None]:

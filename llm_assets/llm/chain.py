@@ -10,7 +10,7 @@ it has, whichever model gave them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from typing import NamedTuple
 
 from llm_assets.errors import (
     BudgetExceeded,
@@ -41,6 +41,13 @@ _MOST_FORBIDDEN = 20
 _BEYOND_BUDGET = (BudgetExceeded, RequestTooDear)
 
 
+class Asked(NamedTuple):
+    """The models that may answer a request, in order, and the journal key of the request at each of them."""
+
+    links: tuple[Link, ...]
+    keys: list[bytes]
+
+
 class ModelChain:
     """The models for one endpoint."""
 
@@ -52,12 +59,12 @@ class ModelChain:
         self._cached = cached
         self._counter = counter
 
-    def keys(self, request: Request) -> list[bytes]:
-        """The journal keys of a request, one for each model."""
-        return journal_keys(request, [(link.model, link.server) for link in self._asked(request)])
+    def asked(self, request: Request) -> Asked:
+        """Who may answer: all models, or those behind the one that was of no use."""
+        links = self._links_for(request)
+        return Asked(links, journal_keys(request, [(link.model, link.server) for link in links]))
 
-    def _asked(self, request: Request) -> tuple[Link, ...]:
-        """The models that may answer: all of them, or those behind the one that was of no use."""
+    def _links_for(self, request: Request) -> tuple[Link, ...]:
         after = request.after_model if isinstance(request, ChatRequest) else None
         if after is None:
             return self._links
@@ -67,18 +74,18 @@ class ModelChain:
             raise RequestRejected(f"no model of the chain comes behind {after}")
         return behind
 
-    async def answer(self, request: Request, keys: list[bytes], tally: Tally) -> Found:
+    async def answer(self, request: Request, asked: Asked, tally: Tally) -> Found:
         """The answer in the journal, or else of the first model that gives one.
 
         Raises RunStopped when going on is pointless, else the error of the last model that was asked.
         """
         # The journal is asked again right before sending. Where nothing is in the way that is soon enough.
-        look_first = not self._services.limiter.is_flowing(self._asked(request)[0].pool)
-        if look_first and (entry := await self._services.journal.find(keys)):
+        look_first = not self._services.limiter.is_flowing(asked.links[0].pool)
+        if look_first and (entry := await self._services.journal.find(asked.keys)):
             return Found(entry, from_journal=True)
         while True:
             try:
-                return await self._walk(request, keys, tally, looked=look_first)
+                return await self._walk(request, asked, tally, looked=look_first)
             except ModelCooling as cooling:
                 # Nothing else is left to ask. An outage in the middle of work is waited out; where nothing
                 # has ever answered, the address is more likely wrong than the provider down.
@@ -89,9 +96,9 @@ class ModelChain:
                 tally.wait_seconds += cooling.seconds
                 self._services.metrics.waited("cool_down", cooling.seconds)
 
-    async def _walk(self, request: Request, keys: list[bytes], tally: Tally, *, looked: bool) -> Found:
+    async def _walk(self, request: Request, asked: Asked, tally: Tally, *, looked: bool) -> Found:
         errors: list[LLMAssetsError] = []
-        for link, key in zip(self._asked(request), keys, strict=True):
+        for link, key in zip(asked.links, asked.keys, strict=True):
             if errors and isinstance(errors[-1], _BEYOND_BUDGET) and self._stops_at_budget():
                 break
             reason = _reason(request, errors)
@@ -99,8 +106,7 @@ class ModelChain:
                 if not _surely_fits(request, link):
                     await self._require_context(request, link)
                 wire = link.provider.build(request, link.model)
-                call = Call(link, request, wire, key, keys, tally, reason)
-                return await self._ask(call)
+                return await self._ask(Call(link, request, wire, key, asked.keys, tally, reason))
             except _BEYOND_BUDGET as error:
                 if isinstance(error, BudgetExceeded) or link is not self._links[-1]:
                     self._services.budget.warn_passed_over(link.model.model, error)
@@ -111,7 +117,7 @@ class ModelChain:
                 if not _another_model_may_help(error):
                     raise
                 errors.append(error)
-        if not looked and (entry := await self._services.journal.find(keys)):
+        if not looked and (entry := await self._services.journal.find(asked.keys)):
             return Found(entry, from_journal=True)
         return await self._last_resort(request, errors)
 
@@ -133,9 +139,8 @@ class ModelChain:
             servers = {link.server for link in self._links}
             entry = await self._services.journal.find_latest(request.subject, servers)
             if entry is not None:
-                return Found(
-                    replace(entry, fallback_reason=f"cached: {_reason(request, errors)}"), from_journal=True
-                )
+                reason = f"cached: {_reason(request, errors)}"
+                return Found(entry._replace(fallback_reason=reason), from_journal=True)
         error = _worst(errors)
         raise self._forbidden_too_often(error) or error
 

@@ -159,7 +159,7 @@ class LLMClient:
         Raises StateUnavailable, and ConfigurationError for an empty chain.
         """
         services = self._require_services()
-        keys = [self._chain_of(request).keys(request) for request in requests]
+        keys = [self._chain_of(request).asked(request).keys for request in requests]
         known = await services.journal.known([key for some in keys for key in some])
         return [not known.isdisjoint(some) for some in keys]
 
@@ -189,8 +189,8 @@ class LLMClient:
         return chain
 
     async def _answer(self, chain: ModelChain, request: Request, tally: Tally) -> Found:
-        keys = chain.keys(request)
-        first = keys[0]
+        asked = chain.asked(request)
+        first = asked.keys[0]
         while (asking := self._asking.get(first)) is not None:
             await asyncio.wait((asking,))
             if asking.cancelled():  # the other one was cancelled, not this one
@@ -201,7 +201,7 @@ class LLMClient:
         future: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
         self._asking[first] = future
         try:
-            found = await chain.answer(request, keys, tally)
+            found = await chain.answer(request, asked, tally)
         except BaseException as error:
             if isinstance(error, Exception):
                 future.set_exception(error)

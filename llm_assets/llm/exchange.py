@@ -21,116 +21,119 @@ from llm_assets.llm.pricing import price_of
 from llm_assets.llm.providers.base import DimensionReport, LimitReport
 from llm_assets.llm.requests import Answer, ChatRequest
 from llm_assets.llm.retry import back_off_seconds, is_mendable, may_have_been_billed, pause_after
-from llm_assets.llm.services import Call, Exchange, Found, Services
+from llm_assets.llm.services import Call, Found, Services
 from llm_assets.llm.sizes import worst_case
 from llm_assets.llm.transport import HttpResponse
 
 # How soon to try again to keep an answer when the journal is out of reach.
 _KEEP_AGAIN_SECONDS = 0.5
+_NO_COST = Decimal(0)
 _NO_WHOLE_ANSWER = "no whole answer came within the deadline"
 
 
-def start_exchange(
-    services: Services, call: Call, grant: Grant, reservation: Reservation | None
-) -> asyncio.Future[Found]:
-    """Send a request and settle it, whether or not the future of its answer is waited for."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Found] = loop.create_future()
-    task = loop.create_task(_exchange_into(done, services, call, grant, reservation))
-    give_up_at = services.clock.now() + services.config.retry.deadline_seconds
-    services.on_the_wire[call.key] = Exchange(task, give_up_at)
-    return done
+class Exchange:
+    """One request that is sent and settled, whether or not anybody waits for `found`.
 
+    `give_up_at` is the moment at which its answer is no longer waited for.
+    """
 
-async def _exchange_into(
-    done: asyncio.Future[Found],
-    services: Services,
-    call: Call,
-    grant: Grant,
-    reservation: Reservation | None,
-) -> None:
-    try:
-        found = await _exchange(services, call, grant, reservation, done)
-    except asyncio.CancelledError:
-        if not done.done():
-            done.set_exception(ConnectionFailed(_NO_WHOLE_ANSWER))
-        raise
-    except BaseException as error:
-        if not done.done():
-            done.set_exception(error)
-    else:
-        if not done.done():
-            done.set_result(found)
-    finally:
-        del services.on_the_wire[call.key]
+    __slots__ = ("_call", "_grant", "_reservation", "_services", "found", "give_up_at", "task")
 
+    def __init__(self, services: Services, call: Call, grant: Grant, reservation: Reservation | None) -> None:
+        self._services = services
+        self._call = call
+        self._grant = grant
+        self._reservation = reservation
+        self.give_up_at = services.clock.now() + services.config.retry.deadline_seconds
+        loop = asyncio.get_running_loop()
+        self.found: asyncio.Future[Found] = loop.create_future()
+        self.task: asyncio.Task[None] = loop.create_task(self._run())
+        services.on_the_wire[call.key] = self
 
-async def _exchange(
-    services: Services,
-    call: Call,
-    grant: Grant,
-    reservation: Reservation | None,
-    done: asyncio.Future[Found],
-) -> Found:
-    """Send, keep the answer, and hand everything back with what became of it, whatever becomes of it."""
-    returned = Return(grant=grant, answered=False, unsent=True)
-    spent: Spending | None = NOTHING
-    overloaded = False
-    try:
-        known = await services.journal.begin(call.key, call.keys, call.request.endpoint, call.link.model)
-        if known is not None:
-            return Found(known, from_journal=True)
-        if services.closing:
-            await services.journal.withdraw(call.key)
-            services.require_open()
-        # Unless something better is known: the request may have been billed, and told the limiter nothing.
-        returned = Return(grant=grant, answered=False, failed="no answer came")
-        spent = None
-        response = await _send(services, call)
-        # The answer is here: however long it takes to keep, nobody cuts it short.
-        services.on_the_wire[call.key].give_up_at = math.inf
-        answer, error = _parse(call, response)
-        returned = _returned(services, call, grant, response, error)
-        if error is not None:
-            raise error
-        assert answer is not None
-        services.answered = True
-        tokens = call.link.provider.settled_tokens(answer.usage)
-        if tokens is not None:
-            returned = returned._replace(tokens=tokens)
-        entry = _entry(services, call, answer)
-        await _keep(services, call, entry, done)
-        spent = _spent(entry, call, reservation)
-        return Found(entry, from_journal=False)
-    except CallFailed as error:
-        overloaded = isinstance(error, Overloaded)
-        call.tally.rate_limited += isinstance(error, RateLimited)
-        if not may_have_been_billed(error):
-            spent = NOTHING
-            await services.journal.withdraw(call.key)
-        raise
-    finally:
-        services.window(call.link).leave(overloaded=overloaded, answered=returned.answered)
-        services.limiter.settle(call.link.pool, returned)
-        spent = _most(call, reservation) if spent is None else spent
-        if reservation is None:
+    async def _run(self) -> None:
+        try:
+            found = await self._exchange()
+        except asyncio.CancelledError:
+            self._fail(ConnectionFailed(_NO_WHOLE_ANSWER))
+            raise
+        except BaseException as error:
+            self._fail(error)
+        else:
+            if not self.found.done():
+                self.found.set_result(found)
+        finally:
+            del self._services.on_the_wire[self._call.key]
+
+    def _fail(self, error: BaseException) -> None:
+        if not self.found.done():
+            self.found.set_exception(error)
+
+    async def _exchange(self) -> Found:
+        """Send, keep the answer, and hand everything back with what became of it, whatever becomes of it."""
+        services, call = self._services, self._call
+        journal, provider = services.journal, call.link.provider
+        returned: Return | None = None
+        spent: Spending | None = NOTHING
+        is_sent = overloaded = False
+        try:
+            known = await journal.begin(call.key, call.keys, call.request.endpoint, call.link.model)
+            if known is not None:
+                return Found(known, from_journal=True)
+            if services.closing:
+                await journal.withdraw(call.key)
+                services.require_open()
+            # Unless something better is known: it may have been billed, and told the limiter nothing.
+            is_sent, spent = True, None
+            response = await _send(services, call)
+            # The answer is here: however long it takes to keep, nobody cuts it short.
+            self.give_up_at = math.inf
+            answer, error = _parse(call, response)
+            returned = _returned(services, call, self._grant, response, error)
+            if error is not None:
+                raise error
+            assert answer is not None
+            services.answered = True
+            tokens = provider.settled_tokens(answer.usage)
+            if tokens is not None:
+                returned = returned._replace(tokens=tokens)
+            entry = _entry(services, call, answer)
+            await self._keep(entry)
+            spent = _spent(entry, call, self._reservation)
+            return Found(entry, from_journal=False)
+        except CallFailed as error:
+            overloaded = isinstance(error, Overloaded)
+            call.tally.rate_limited += isinstance(error, RateLimited)
+            if not may_have_been_billed(error):
+                spent = NOTHING
+                await journal.withdraw(call.key)
+            raise
+        finally:
+            if returned is None:
+                failed = "no answer came" if is_sent else None
+                returned = Return(self._grant, answered=False, unsent=not is_sent, failed=failed)
+            self._settle(returned, _most(call, self._reservation) if spent is None else spent, overloaded)
+
+    async def _keep(self, entry: Entry) -> None:
+        """Put an answer into the journal. If that cannot be reached the run learns it, and this tries again.
+
+        It is paid for; the client gives it up only when it closes.
+        """
+        services, call = self._services, self._call
+        while True:
+            try:
+                return await services.journal.record(call.key, entry, call.link.server)
+            except StateUnavailable as error:
+                self._fail(error)
+                await services.clock.sleep(_KEEP_AGAIN_SECONDS)  # some errors come at once
+
+    def _settle(self, returned: Return, spent: Spending, overloaded: bool) -> None:
+        services, link = self._services, self._call.link
+        services.window(link).leave(overloaded=overloaded, answered=returned.answered)
+        services.limiter.settle(link.pool, returned)
+        if self._reservation is None:
             services.budget.record(spent)
         else:
-            services.budget.settle(reservation, spent)
-
-
-async def _keep(services: Services, call: Call, entry: Entry, done: asyncio.Future[Found]) -> None:
-    """Put an answer into the journal. If that cannot be reached the run learns it, and this goes on trying.
-
-    It is paid for; the client gives it up only when it closes.
-    """
-    while True:
-        try:
-            return await services.journal.record(call.key, entry, call.link.server)
-        except StateUnavailable as error:
-            if not done.done():
-                done.set_exception(error)
-            await services.clock.sleep(_KEEP_AGAIN_SECONDS)  # some errors come at once
+            services.budget.settle(self._reservation, spent)
 
 
 async def _send(services: Services, call: Call) -> HttpResponse:
@@ -156,25 +159,27 @@ def _entry(services: Services, call: Call, answer: Answer) -> Entry:
     model, request = call.link.model, call.request
     if isinstance(request, ChatRequest) and call.link.provider.counts_output:
         services.sizes.add(request, model, answer.usage.output_tokens)
+    tally = call.tally
+    cost_usd = price_of(model, answer.usage, answered_model=answer.model, service_tier=answer.service_tier)
     return Entry(
-        provider=call.link.provider.name,
-        endpoint=request.endpoint,
-        model=model.model,
-        answer=answer,
-        cost_usd=price_of(model, answer.usage, answered_model=answer.model, service_tier=answer.service_tier),
-        latency_seconds=call.tally.latency_seconds,
-        finished_at=datetime.fromtimestamp(services.clock.now(), UTC),
-        subject=request.subject,
-        fallback_reason=call.reason,
-        request_id=call.tally.request_id,
-        run_id=services.run_id,
+        call.link.provider.name,
+        request.endpoint,
+        model.model,
+        answer,
+        cost_usd,
+        tally.latency_seconds,
+        datetime.fromtimestamp(services.clock.now(), UTC),
+        request.subject,
+        call.reason,
+        tally.request_id,
+        services.run_id,
     )
 
 
 def _spent(entry: Entry, call: Call, reservation: Reservation | None) -> Spending:
     """What an answer counts as: what is not known of it counts at the most it could have been."""
     usage, cost_usd = entry.answer.usage, entry.cost_usd
-    told = Spending.of(cost_usd or Decimal(0), usage.total_tokens)
+    told = Spending.of(_NO_COST if cost_usd is None else cost_usd, usage.input_tokens + usage.output_tokens)
     if cost_usd is not None and not usage.is_estimated:
         return told
     most = _most(call, reservation)
@@ -185,11 +190,12 @@ def _spent(entry: Entry, call: Call, reservation: Reservation | None) -> Spendin
 def _returned(
     services: Services, call: Call, grant: Grant, response: HttpResponse, error: CallFailed | None
 ) -> Return:
-    reports = _reports(call.link.provider.limit_report(response.headers))
+    told = call.link.provider.limit_report(response.headers)
+    reports = None if told is None else _reports(told)
     if reports is not None:
         services.window(call.link).open()
     if error is None or not is_mendable(error):
-        return Return(grant=grant, reports=reports)
+        return Return(grant, reports=reports) if reports else Return(grant)
     pause_seconds = pause_after(error, services.config.retry)
     if isinstance(error, RateLimited):
         if reports is None and not pause_seconds:
@@ -202,9 +208,7 @@ def _returned(
     return Return(grant=grant, reports=reports, failed=str(error), pause_seconds=pause_seconds)
 
 
-def _reports(report: LimitReport | None) -> dict[Kind, DimensionReport] | None:
-    if report is None:
-        return None
+def _reports(report: LimitReport) -> dict[Kind, DimensionReport]:
     reports: dict[Kind, DimensionReport] = {}
     if report.requests is not None:
         reports["requests"] = report.requests

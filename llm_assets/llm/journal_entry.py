@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from llm_assets.llm.providers.wire import encode_plain
 from llm_assets.llm.requests import Answer, AnswerSegment, Endpoint
 from llm_assets.usage import Usage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """One answer as it was paid for. `model` is the name that was asked, the answer has the snapshot."""
 
     provider: str
@@ -59,7 +58,7 @@ def dump_entry(entry: Entry) -> str:
             "refusal": answer.refusal,
             "language": answer.language,
             "duration_seconds": answer.duration_seconds,
-            "segments": [asdict(segment) for segment in answer.segments],
+            "segments": [asdict(segment) for segment in answer.segments] if answer.segments else [],
             "service_tier": answer.service_tier,
         },
     }

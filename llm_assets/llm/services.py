@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from llm_assets.clock import Clock
 from llm_assets.errors import ClientClosed
@@ -51,12 +51,16 @@ class Tally:
     on_the_wire: bool = False
 
 
-@dataclass(slots=True)
-class Exchange:
-    """A request on the wire: its task, and the moment at which it is given up."""
+class Exchange(Protocol):
+    """A request on the wire."""
 
-    task: asyncio.Task[None]
-    give_up_at: float
+    @property
+    def task(self) -> asyncio.Task[None]: ...
+
+    @property
+    def give_up_at(self) -> float:
+        """The moment at which its answer is no longer waited for."""
+        ...
 
 
 @dataclass(slots=True)

@@ -23,16 +23,17 @@ class Spare:
     _used_before: Spending = NOTHING
     _may_run_out: bool = False
 
-    def take(self, worst: Spending, accounts: tuple[str, ...]) -> bool:
-        """Whether `worst` was there, and is taken."""
+    def has(self, worst: Spending, accounts: tuple[str, ...]) -> bool:
+        """Whether there is as much, in these accounts."""
+        return accounts == self.accounts and worst[0] <= self.nano_usd and worst[1] <= self.tokens
+
+    def take(self, worst: Spending) -> None:
+        """Take what there is."""
         nano_usd, tokens = worst
-        if accounts != self.accounts or nano_usd > self.nano_usd or tokens > self.tokens:
-            return False
         self.nano_usd -= nano_usd
         self.tokens -= tokens
         self._used_nano_usd += nano_usd
         self._used_tokens += tokens
-        return True
 
     def runs_out(self) -> bool:
         """Whether less is left than was used lately, so that it is time to ask for more. True once."""

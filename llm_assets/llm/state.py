@@ -95,14 +95,39 @@ class OutOfReach(StateUnavailable):
 
 @dataclass(slots=True)
 class _Job:
-    """What one caller waits for: an operation of its own, or its `item` in one that does many together."""
+    """An operation and who waits for it: one caller, or one for each of the `items` it does together."""
 
     operation: Callable[..., Any]
     durable: bool
-    future: asyncio.Future[Any]
-    item: Any = None
-    together: bool = False
-    result: Any = None
+    futures: list[asyncio.Future[Any]]
+    items: list[Any] | None = None
+    results: Sequence[Any] = ()
+    error: Exception | None = None
+
+    def run(self, transaction: Transaction) -> None:
+        if self.items is None:
+            self.results = [self.operation(transaction)]
+        else:
+            self.results = self.operation(transaction, self.items)
+
+    def alone(self) -> list[_Job]:
+        """The same for each caller by itself."""
+        if self.items is None:
+            return [self]
+        return [
+            _Job(self.operation, self.durable, [future], [item])
+            for future, item in zip(self.futures, self.items, strict=True)
+        ]
+
+    def wake(self) -> None:
+        if self.error is not None:
+            for future in self.futures:
+                if not future.done():
+                    future.set_exception(self.error)
+            return
+        for future, result in zip(self.futures, self.results, strict=True):
+            if not future.done():
+                future.set_result(result)
 
 
 class State:
@@ -117,6 +142,8 @@ class State:
         self._patience_seconds = patience_seconds
         self._loop = asyncio.get_running_loop()
         self._queued: list[_Job] = []
+        self._together: dict[Callable[..., Any], _Job] = {}
+        self._callers = 0
         self._idle = True
         self._gathering: asyncio.TimerHandle | None = None
         self._batches: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
@@ -167,8 +194,7 @@ class State:
 
     def _finish(self) -> None:
         if self._queued:
-            self._batches.put(self._queued)
-            self._queued = []
+            self._batches.put(self._taken())
         self._batches.put(None)
 
     def _warn_unfinished(self) -> None:
@@ -185,39 +211,54 @@ class State:
         Raises StateUnavailable when the database stays locked or unreachable. A cancelled caller does not
         undo an operation that is already on its way.
         """
-        return await self._queue(_Job(operation, durable, self._loop.create_future()))
+        future: asyncio.Future[Result] = self._loop.create_future()
+        self._queued.append(_Job(operation, durable, [future]))
+        self._hand_over_soon()
+        return await future
 
-    async def run_together(
+    def run_together(
         self,
         operation: Callable[[Transaction, list[Item]], Sequence[Result]],
         item: Item,
         *,
         durable: bool = False,
-    ) -> Result:
+    ) -> asyncio.Future[Result]:
         """The same for one item of an operation that does everybody's at once, in the order of the items.
 
         Within one transaction such operations come after all others.
         """
-        return await self._queue(_Job(operation, durable, self._loop.create_future(), item, together=True))
+        job = self._together.get(operation)
+        if job is None:
+            job = self._together[operation] = _Job(operation, durable, [], [])
+            self._queued.append(job)
+        assert job.items is not None
+        future: asyncio.Future[Result] = self._loop.create_future()
+        job.items.append(item)
+        job.futures.append(future)
+        self._hand_over_soon()
+        return future
 
-    def _queue(self, job: _Job) -> asyncio.Future[Any]:
-        self._queued.append(job)
+    def _hand_over_soon(self) -> None:
+        self._callers += 1
         if self._idle:  # whatever else this turn of the loop asks for goes into the same transaction
             self._idle = False
             self._loop.call_soon(self._hand_over)
-        elif self._gathering is not None and len(self._queued) >= _ENOUGH:
+        elif self._callers >= _ENOUGH and self._gathering is not None:
             self._gathering.cancel()
             self._hand_over()
-        return job.future
 
     def _hand_over(self) -> None:
         """Give the thread what has queued up; what comes while it works is the next transaction."""
         self._gathering = None
-        if not self._queued:
+        if self._queued:
+            self._batches.put(self._taken())
+        else:
             self._idle = True
-            return
+
+    def _taken(self) -> list[_Job]:
         batch, self._queued = self._queued, []
-        self._batches.put(batch)
+        self._together, self._callers = {}, 0
+        return batch
 
     def _work(self) -> None:
         """What the thread does: the connection is opened, used and closed in it."""
@@ -247,11 +288,15 @@ class State:
     def _serve(self) -> None:
         while (batch := self._batches.get()) is not None:
             error = self._commit_with_patience(batch)
-            if error is None or isinstance(error, OutOfReach) or len(batch) == 1:
-                outcomes = [error] * len(batch)
-            else:  # one operation is at fault: commit the others without it
-                outcomes = [self._commit_with_patience([job]) for job in batch]
-            self._wake(batch, outcomes)
+            alone = [one for job in batch for one in job.alone()] if error is not None else []
+            if len(alone) > 1 and not isinstance(error, OutOfReach):
+                batch = alone  # one operation is at fault: commit the others without it
+                for job in batch:
+                    job.error = self._commit_with_patience([job])
+            else:
+                for job in batch:
+                    job.error = error
+            self._wake(batch)
 
     def _commit_with_patience(self, batch: list[_Job]) -> Exception | None:
         """Commit the batch, trying again while the database is out of reach; the error that remains."""
@@ -276,39 +321,30 @@ class State:
             else:
                 return None
 
-    def _wake(self, batch: list[_Job], outcomes: Sequence[Exception | None]) -> None:
+    def _wake(self, batch: list[_Job]) -> None:
         """Wake the callers, with one call into the event loop."""
         try:
-            self._loop.call_soon_threadsafe(self._resolve, batch, outcomes)
+            self._loop.call_soon_threadsafe(self._resolve, batch)
         except RuntimeError:  # the loop is closed: nobody waits any more, and what was committed stays
             return
 
-    def _resolve(self, batch: list[_Job], outcomes: Sequence[Exception | None]) -> None:
-        for job, error in zip(batch, outcomes, strict=True):
-            if job.future.done():
-                continue
-            if error is None:
-                job.future.set_result(job.result)
-            else:
-                job.future.set_exception(error)
+    def _resolve(self, batch: list[_Job]) -> None:
+        for job in batch:
+            job.wake()
         # The callers go on first, so that what they ask for next is in the next transaction.
-        if len(batch) > 1:
+        if sum(len(job.futures) for job in batch) > 1:
             self._gathering = self._loop.call_later(_GATHER_SECONDS, self._hand_over)
         else:
             self._loop.call_soon(self._hand_over)
 
 
 def _do_all(batch: list[_Job], transaction: Transaction) -> None:
-    together: dict[Callable[..., Any], list[_Job]] = {}
     for job in batch:
-        if job.together:
-            together.setdefault(job.operation, []).append(job)
-        else:
-            job.result = job.operation(transaction)
-    for operation, jobs in together.items():
-        results = operation(transaction, [job.item for job in jobs])
-        for job, result in zip(jobs, results, strict=True):
-            job.result = result
+        if job.items is None:
+            job.run(transaction)
+    for job in batch:
+        if job.items is not None:
+            job.run(transaction)
 
 
 def _first_line(error: Exception) -> str:

@@ -29,8 +29,7 @@ async def stream(
     work = _Work(function, items, concurrency)
     try:
         while await work.has_results():
-            yield work.results.popleft()
-            work.slots.release()
+            yield work.take()
     finally:
         await work.stop()
 
@@ -47,16 +46,18 @@ class _Work(Generic[Item, Result]):
         items: Iterable[Item] | AsyncIterable[Item],
         concurrency: int,
     ) -> None:
-        self.results: deque[Result] = deque()
+        self._results: deque[Result] = deque()
         # What is under way and what nobody has taken yet, together, are at most this many.
-        self.slots = asyncio.Semaphore(concurrency)
+        self._free_slots = concurrency
+        self._waiting_for_slots: deque[asyncio.Future[None]] = deque()
         self._function = function
         self._slow = aiter(items) if isinstance(items, AsyncIterable) else None
         self._quick = None if isinstance(items, AsyncIterable) else iter(items)
         self._reading = asyncio.Lock()
         self._at_end = False
         self._error: BaseException | None = None
-        self._news = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._reader: asyncio.Future[None] | None = None
         self._workers: set[asyncio.Task[None]] = set()
         self._idle = 0
         self._most = concurrency
@@ -67,12 +68,21 @@ class _Work(Generic[Item, Result]):
         while True:
             if self._error is not None:
                 raise self._error
-            if self.results:
+            if self._results:
                 return True
             if not self._workers:
                 return False
-            self._news.clear()
-            await self._news.wait()
+            self._reader = self._loop.create_future()
+            await self._reader
+
+    def take(self) -> Result:
+        """The next result. Its place is for another one now."""
+        slot = self._waiting_for_slots.popleft() if self._waiting_for_slots else None
+        if slot is None or slot.done():  # done: its worker was cancelled
+            self._free_slots += 1
+        else:
+            slot.set_result(None)
+        return self._results.popleft()
 
     async def stop(self) -> None:
         """Cancel what is under way and wait until it has cleaned up."""
@@ -82,7 +92,7 @@ class _Work(Generic[Item, Result]):
             await asyncio.wait(set(self._workers))
 
     def _add_worker(self) -> None:
-        worker = asyncio.get_running_loop().create_task(self._work())
+        worker = self._loop.create_task(self._work())
         self._workers.add(worker)
         worker.add_done_callback(self._finish)
 
@@ -90,11 +100,18 @@ class _Work(Generic[Item, Result]):
         self._workers.discard(worker)
         if not worker.cancelled() and (error := worker.exception()) is not None:
             self._error = self._error or error  # the others that come with it are not news
-        self._news.set()
+        self._tell_reader()
+
+    def _tell_reader(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
 
     async def _work(self) -> None:
         while True:
-            await self.slots.acquire()
+            if self._free_slots:
+                self._free_slots -= 1
+            else:
+                await self._slot()
             self._idle += 1
             item = await self._read() if self._quick is None else next(self._quick, _END)
             if isinstance(item, _End):
@@ -103,9 +120,14 @@ class _Work(Generic[Item, Result]):
             if not self._idle and len(self._workers) < self._most:
                 self._add_worker()
             result = await self._function(item)
-            if not self.results:  # else it is on its way to be told
-                self._news.set()
-            self.results.append(result)
+            if not self._results:  # else it is on its way to be told
+                self._tell_reader()
+            self._results.append(result)
+
+    def _slot(self) -> asyncio.Future[None]:
+        slot: asyncio.Future[None] = self._loop.create_future()
+        self._waiting_for_slots.append(slot)
+        return slot
 
     async def _read(self) -> Item | _End:
         """The next item, for one worker at a time: most iterators bear no more."""

@@ -43,19 +43,21 @@ class FormFile:
     content_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
+class HttpRequest(NamedTuple):
     """A request with either a `body` or a multipart form of `files` and their accompanying `fields`.
 
     It carries a key in its headers, so it does not show them and refuses to be pickled.
     """
 
     url: str
-    headers: Mapping[str, str] = dataclasses.field(repr=False)
-    body: bytes | None = dataclasses.field(default=None, repr=False)
-    fields: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
+    headers: Mapping[str, str]
+    body: bytes | None = None
+    fields: tuple[tuple[str, str], ...] = ()
     files: tuple[FormFile, ...] = ()
     method: str = "POST"
+
+    def __repr__(self) -> str:
+        return f"HttpRequest({self.method} {self.url!r}, files={self.files!r})"
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise TypeError("an HttpRequest carries credentials and stays in its process")
