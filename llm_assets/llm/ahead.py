@@ -15,9 +15,9 @@ from llm_assets.llm.pools.values import Grant, Return, Want
 
 # As long as a request may take to the server: what is known of the pool is no older than for one under way.
 _GOOD_FOR_SECONDS = 0.1
-# What is used within this time is taken ahead for the next, and a bit more for a run that gets faster.
+# What is used within this time is taken ahead for the next, and as much again until the store has answered.
 _WINDOW_SECONDS = 0.05
-_MORE = 1.5
+_MORE = 2.0
 NOTHING = Want(0, 0.0)
 
 

@@ -154,7 +154,7 @@ class Budget:
     async def flush(self) -> None:
         """Write what was settled to the ledger, hold as much ahead as is used, and show to be alive."""
         self._stop_timer()
-        self._return(self._spare.give_back_unused())
+        self._return(self._spare.give_back_unused(self._now()))
         if self._settled or self._unconfirmed or self._held or self._spare.accounts:
             await asyncio.shield(self._in_background(self._book()))
         if self._settled or self._spare.accounts:

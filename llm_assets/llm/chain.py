@@ -56,13 +56,14 @@ class ModelChain:
     ) -> None:
         self._services = services
         self._links = links
+        self._models = [(link.model, link.server) for link in links]
         self._cached = cached
         self._counter = counter
 
     def asked(self, request: Request) -> Asked:
         """Who may answer: all models, or those behind the one that was of no use."""
         links = self._links_for(request)
-        return Asked(links, journal_keys(request, [(link.model, link.server) for link in links]))
+        return Asked(links, journal_keys(request, self._models[-len(links) :]))
 
     def _links_for(self, request: Request) -> tuple[Link, ...]:
         after = request.after_model if isinstance(request, ChatRequest) else None

@@ -58,7 +58,8 @@ class Window:
             # One more for each round trip at the full size would be cautious; the limits stand guard anyway.
             self._size = min(self._size + 1.0, float(self._most))
         self._in_flight -= 1
-        self._admit()
+        if self._waiting:
+            self._admit()
 
     def _shrink(self) -> None:
         """Once for all that were in flight together: they all met the same overload."""

@@ -162,15 +162,8 @@ class Journal:
         An entry: there is an answer under one of `keys`, so send nothing; it counts as a hit.
         Raises AskedElsewhere when another living process has sent the same and has no answer yet.
         """
-        values = {
-            "key": key,
-            "owner": self._owner,
-            "endpoint": endpoint,
-            "provider": model.provider,
-            "model": model.model,
-            "run_id": self._run_id,
-        }
-        text, is_asked_elsewhere = await self._state.run_together(_begin, _Beginning(keys, values))
+        beginning = _Beginning(keys, key, self._owner, endpoint, model, self._run_id)
+        text, is_asked_elsewhere = await self._state.run_together(_begin, beginning)
         if text is not None:
             return load_entry(text)
         if is_asked_elsewhere:
@@ -209,24 +202,40 @@ class Journal:
 
 
 class _Beginning(NamedTuple):
-    """A request that is about to be sent: the keys of answers that will do, and its intent."""
+    """A request that is about to be sent: the keys of answers that will do, and what its intent says."""
 
     keys: Sequence[bytes]
-    values: dict[str, Any]
+    key: bytes
+    owner: str
+    endpoint: Endpoint
+    model: ModelConfig
+    run_id: str
 
 
 def _begin(transaction: Transaction, beginnings: list[_Beginning]) -> list[tuple[str | None, bool]]:
     """For each of them the entry that is there, or else whether another living client has sent the same."""
     found = _found(transaction, [beginning.keys for beginning in beginnings])
-    owner, now = {"owner": beginnings[0].values["owner"]}, transaction.now()
-    has_others = transaction.execute(_OTHERS, {**owner, "now": now}).fetchone() is not None
+    owner, now = beginnings[0].owner, transaction.now()
+    has_others = transaction.execute(_OTHERS, {"owner": owner, "now": now}).fetchone() is not None
     outcomes: list[tuple[str | None, bool]] = []
     intents: list[dict[str, Any]] = []
-    for entry, (_, values) in zip(found, beginnings, strict=True):
-        elsewhere = entry is None and has_others and _is_asked_elsewhere(transaction, values)
+    for entry, (_, key, owner, endpoint, model, run_id) in zip(found, beginnings, strict=True):
+        elsewhere = (
+            entry is None and has_others and _is_asked_elsewhere(transaction, {"key": key, "owner": owner})
+        )
         outcomes.append((entry, elsewhere))
         if entry is None and not elsewhere:
-            intents.append({**values, "now": now})
+            intents.append(
+                {
+                    "key": key,
+                    "owner": owner,
+                    "endpoint": endpoint,
+                    "provider": model.provider,
+                    "model": model.model,
+                    "run_id": run_id,
+                    "now": now,
+                }
+            )
     if intents:
         transaction.execute_many(_INTEND, intents)
     return outcomes

@@ -18,14 +18,16 @@ class Remembered(Generic[T]):
 
     def __init__(self, make: Callable[..., T]) -> None:
         self._make = make
-        self._made: dict[int | tuple[int, ...], tuple[tuple[object, ...], T]] = {}
+        self._made: dict[int | tuple[int, int], tuple[tuple[object, ...], T]] = {}
 
-    def of(self, *objects: object) -> T:
-        """What `make(*objects)` gave the first time."""
-        key = id(objects[0]) if len(objects) == 1 else tuple(map(id, objects))
-        known = self._made.get(key)
-        if known is None:
-            if len(self._made) >= _MOST_REMEMBERED:
-                self._made.clear()
-            known = self._made[key] = (objects, self._make(*objects))
-        return known[1]
+    def of(self, one: object, *other: object) -> T:
+        """What `make` gave the first time: for one object, or for two."""
+        known = self._made.get((id(one), id(other[0])) if other else id(one))
+        return self._make_it(one, *other) if known is None else known[1]
+
+    def _make_it(self, *objects: object) -> T:
+        if len(self._made) >= _MOST_REMEMBERED:
+            self._made.clear()
+        key = id(objects[0]) if len(objects) == 1 else (id(objects[0]), id(objects[1]))
+        self._made[key] = made = (objects, self._make(*objects))
+        return made[1]

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from llm_assets.llm.ledger import NOTHING, Settled, Spending
 
+# What is used within this time is what is used lately.
+_WINDOW_SECONDS = 0.045
+
 
 @dataclass(slots=True)
 class Spare:
@@ -21,6 +24,7 @@ class Spare:
     _used_nano_usd: int = 0
     _used_tokens: int = 0
     _used_before: Spending = NOTHING
+    _since: float = 0.0
     _may_run_out: bool = False
 
     def has(self, worst: Spending, accounts: tuple[str, ...]) -> bool:
@@ -68,12 +72,14 @@ class Spare:
         self.accounts, self.nano_usd, self.tokens, self._may_run_out = (), 0, 0, False
         return [Settled(accounts, amount, NOTHING)] if accounts else []
 
-    def give_back_unused(self) -> list[Settled]:
-        """Everything, when nobody needed it since the last time."""
-        idle = not self._used_nano_usd and not self._used_tokens
+    def give_back_unused(self, now: float) -> list[Settled]:
+        """Everything, when nobody needed it lately."""
+        if now - self._since < _WINDOW_SECONDS:
+            return []
+        self._since = now
         self._used_before = Spending(self._used_nano_usd, self._used_tokens)
         self._used_nano_usd = self._used_tokens = 0
-        return self.give_back() if idle else []
+        return self.give_back() if self._used_before == NOTHING else []
 
     def _lately(self) -> Spending:
         before = self._used_before

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -345,7 +345,7 @@ async def test_an_answer_of_somebody_who_seemed_dead_counts(journals: Journals) 
     assert await begin(other, b"same") is None
     await slow.record(b"same", ENTRY, "server")
     assert await other.find([b"same"]) == ENTRY
-    later = replace(ENTRY, latency_seconds=9.0)
+    later = ENTRY._replace(latency_seconds=9.0)
     await other.record(b"same", later, "server")
     assert await slow.find([b"same"]) == ENTRY
 

@@ -87,14 +87,9 @@ class ChatCompletions:
         input_tokens = input_tokens or self._estimated_input(request)
         output_tokens = output_tokens if output_tokens is not None and knows_output else estimate_tokens(text)
         details = object_in(usage, "prompt_tokens_details")
-        cached = min(count_in(details, "cached_tokens"), input_tokens)
-        return Usage(
-            input_tokens=input_tokens,
-            cached_tokens=cached,
-            cache_write_tokens=min(count_in(details, "cache_write_tokens"), input_tokens - cached),
-            output_tokens=output_tokens,
-            is_estimated=is_estimated,
-        )
+        cached = min(count_in(details, "cached_tokens"), input_tokens) if details else 0
+        written = min(count_in(details, "cache_write_tokens"), input_tokens - cached) if details else 0
+        return Usage(input_tokens, cached, output_tokens, 0.0, written, is_estimated)
 
     def _estimated_input(self, request: ChatRequest) -> int:
         schema = request.output_schema

@@ -79,7 +79,7 @@ def text_in(container: dict[str, Any], name: str) -> str | None:
 
 def count_in(container: dict[str, Any], name: str) -> int:
     """The count called `name`, zero when it is missing or no count."""
-    return known_count_in(container, name) or 0
+    return (known_count_in(container, name) or 0) if container.get(name) else 0
 
 
 def known_count_in(container: dict[str, Any], name: str) -> int | None:
