@@ -49,6 +49,15 @@ def forbidden(source: RecordingSource, count: int, reason: str) -> RecordingsRef
     )
 
 
+def in_another_region(source: RecordingSource, bucket: str, region: str) -> RecordingsRefused:
+    """The bucket is asked for where it is not."""
+    return RecordingsRefused(
+        f"The bucket {bucket} is in the region {region}, and the recordings at {source.place} were asked for "
+        f'in another one: set storage_options to {{"client_kwargs": {{"region_name": "{region}"}}}}, or '
+        f"AWS_DEFAULT_REGION to {region}; an endpoint_url, where there is one, has to be that region's too."
+    )
+
+
 def without_secrets(text: str, source: RecordingSource) -> str:
     """The text without what the source holds of passwords and keys."""
     password = source.root.partition("://")[2].rpartition("@")[0].partition(":")[2]

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from llm_assets.errors import LLMAssetsError
-from llm_assets.recordings.outage import silent, unavailable
+from llm_assets.recordings.outage import in_another_region, silent, unavailable
 from llm_assets.recordings.place import FoundRecording, is_hidden
 from llm_assets.recordings.remote_place import RemotePlace, said, version_of
 
@@ -25,6 +25,10 @@ _ATTEMPTS = 2
 # Refusals that are about one object; any other is about the credentials.
 _OF_ONE_OBJECT = frozenset(
     {"AccessDenied", "AllAccessDisabled", "InvalidObjectState", "403", "NoSuchKey", "404"}
+)
+
+_OF_ANOTHER_REGION = frozenset(
+    {"PermanentRedirect", "301", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 )
 
 
@@ -94,11 +98,30 @@ class S3Place(RemotePlace):
                 **wanted,
             )
         except Exception as error:
+            if region := _region_told(_answer_of(error)):
+                raise in_another_region(self._source, self._bucket, region) from None
             raise unavailable(self._source, said(error), error) from None
 
     def _why_unread(self, error: Exception) -> LLMAssetsError:
-        answer: Any = getattr(error.__cause__, "response", None)
-        code = answer["Error"].get("Code") if answer else None
+        answer = _answer_of(error)
+        if region := _region_told(answer):
+            return in_another_region(self._source, self._bucket, region)
+        code = answer.get("Error", {}).get("Code")
         if code is not None and code not in _OF_ONE_OBJECT:
             return silent(self._source, said(error))
         return super()._why_unread(error)
+
+
+def _answer_of(error: Exception) -> Mapping[str, Any]:
+    """What the server said, as the client below s3fs keeps it; empty where it said nothing."""
+    answer: Any = getattr(error.__cause__, "response", None)
+    return answer or {}
+
+
+def _region_told(answer: Mapping[str, Any]) -> str | None:
+    """The region that the bucket is in, where the server refused because it was asked for in another one."""
+    told: Mapping[str, Any] = answer.get("Error", {})
+    if str(told.get("Code")) not in _OF_ANOTHER_REGION:
+        return None
+    headers: Mapping[str, str] = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return told.get("Region") or headers.get("x-amz-bucket-region")

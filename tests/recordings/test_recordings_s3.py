@@ -5,12 +5,15 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from bucket import Bucket
 
 from llm_assets.errors import RecordingsUnavailable
+from llm_assets.recordings.any_place import open_place
 from llm_assets.recordings.find import find_in_days, find_recordings
 from llm_assets.recordings.read import load_audio, read_recording
 from llm_assets.recordings.source import RecordingSource
@@ -178,3 +181,47 @@ def test_a_host_that_says_nothing_is_given_up(bucket: Bucket, mute_host: str) ->
     }
     with pytest.raises(RecordingsUnavailable, match="timeout"):
         paths(bucket.source(storage_options=options))
+
+
+# Permanently elsewhere as AWS says it, and as it says that a signature is for another region.
+ELSEWHERE = {
+    301: "<Error><Code>PermanentRedirect</Code><Message>The bucket you are attempting to access must be "
+    "addressed using the specified endpoint.</Message><Bucket>calls</Bucket></Error>",
+    400: "<Error><Code>AuthorizationHeaderMalformed</Code><Message>The authorization header is malformed; "
+    "the region 'us-east-1' is wrong</Message><Region>eu-central-1</Region></Error>",
+}
+
+
+@pytest.fixture(params=sorted(ELSEWHERE))
+def another_region(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A host that answers like S3 where the bucket is in another region."""
+    body = ELSEWHERE[request.param].encode()
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(request.param)
+            self.send_header("x-amz-bucket-region", "eu-central-1")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_bucket_in_another_region_says_which_to_set(bucket: Bucket, another_region: str) -> None:
+    """Listing and reading name the bucket, its region and the option, and no key."""
+    options = {"endpoint_url": another_region, "key": "AKIAEXAMPLEKEY", "secret": "very-secret-key"}
+    source = bucket.source(storage_options=options)
+    expected = f"The bucket {bucket.name} is in the region eu-central-1"
+    with pytest.raises(RecordingsUnavailable, match=expected) as listed:
+        paths(source)
+    with pytest.raises(RecordingsUnavailable, match=expected), open_place(source).fetched("a.wav"):
+        pass
+    assert '{"client_kwargs": {"region_name": "eu-central-1"}}' in str(listed.value)
+    assert "very-secret-key" not in str(listed.value)
