@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 
@@ -19,7 +19,9 @@ from llm_assets.llm.metrics import MetricsSnapshot
 from llm_assets.llm.requests import Outcome
 from llm_assets.records import RowStatus
 from llm_assets.usage import Usage
-from llm_assets.warehouse.plain import Rows
+
+if TYPE_CHECKING:
+    from llm_assets.warehouse.plain import Rows
 
 PREVIEW_ROWS = 5
 PREVIEW_CHARACTERS = 100
