@@ -8,7 +8,15 @@ from decimal import Context, Decimal
 from typing import Any, cast
 
 from llm_assets.insights.columns import JSON, MAX_DECIMALS, MAX_DIGITS, has_fields, is_null, sql_type_of
-from llm_assets.insights.json_schema import DECIMAL_FORMAT, DIGITS, Schema, definitions_of, referred
+from llm_assets.insights.json_schema import (
+    DECIMAL_FORMAT,
+    DIGITS,
+    VALUES,
+    Schema,
+    body_of,
+    definitions_of,
+    referred,
+)
 
 _INTEGER_BOUND = 2**63
 _ZONE = re.compile(r"(Z|[+-]\d\d:\d\d)$")
@@ -17,7 +25,19 @@ _ZONE = re.compile(r"(Z|[+-]\d\d:\d\d)$")
 def unstorable(stored: Schema, output: Any) -> list[str]:
     """One problem a line, with its path. `stored` is the JSON schema of what the model gives."""
     root = {key: stored[key] for key in stored if key != "$defs"}
-    return list(_problems(root, output, "", definitions_of(stored), ()))
+    return [
+        *_without_column(body_of(stored), output),
+        *_problems(root, output, "", definitions_of(stored), ()),
+    ]
+
+
+def _without_column(body: Schema, output: Any) -> list[str]:
+    """A model that allows for more than its fields has columns for its fields alone."""
+    fields = body.get("properties")
+    if not isinstance(output, dict) or fields is None or VALUES in body:
+        return []
+    more = (name for name in cast("dict[str, Any]", output) if name not in fields)
+    return [f"{name}: is no field that was asked for; leave it out" for name in more]
 
 
 def _problems(

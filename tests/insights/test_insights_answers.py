@@ -68,3 +68,17 @@ def test_many_problems_are_summed_up() -> None:
     lines = str(caught.value).splitlines()
     assert len(lines) == 11
     assert lines[-1] == "and 90 more"
+
+
+def test_more_than_was_asked_for_has_no_column() -> None:
+    """A model may allow for anything; at the top it would be lost, or pass for a column of ours."""
+
+    class Open(BaseModel, extra="allow"):
+        a: int
+
+    class Holder(BaseModel):
+        inner: Open
+
+    with pytest.raises(InvalidAnswer, match="status: is no field that was asked for"):
+        parse_answer('{"a": 1, "status": "ok"}', output_form(Open))
+    assert parse_answer('{"inner": {"a": 1, "b": 2}}', output_form(Holder)) == {"inner": {"a": 1, "b": 2}}
