@@ -113,7 +113,8 @@ def _part(stock: _Stock, want: Want, age: float) -> Grant:
         left, of = (stock.tokens, whole.tokens) if by_tokens else (stock.requests, whole.requests)
         used_before = of - left - amount
         in_transit = charge.in_transit + used_before
-        sent[name] = Sent(amount, charge.mark - left, at, in_transit, charge.overflowed, followed=left)
+        mark = charge.mark - left
+        sent[name] = charge._replace(amount=amount, mark=mark, at=at, in_transit=in_transit, followed=left)
     return Grant(want, sent, at)
 
 

@@ -10,171 +10,37 @@ import asyncio
 import copy
 import heapq
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
-from itertools import count, pairwise
+from itertools import pairwise
 from typing import Any, Literal, TypeVar
 
 import pytest
-from hypothesis import Phase, assume, example, given, settings
+from honest_server import CAPACITY, CLIENTS, LIMITS, PER_SECOND, HonestServer, Told, asks
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from shared_stores import START, Do, Shared, on_stores, play_on_a_dict, purely
 from virtual_time import LoopClock, run_virtual
 
-from llm_assets.clock import SystemClock
 from llm_assets.errors import RateLimited, StateUnavailable
 from llm_assets.llm.budget import Budget
-from llm_assets.llm.databases.sql import SqlDatabase
-from llm_assets.llm.databases.sqlite import SqliteDatabase
 from llm_assets.llm.ledger import NOTHING, Answer, Cap, Settled, Spending, book, spent_in
 from llm_assets.llm.limits import Limiter
 from llm_assets.llm.models import BudgetConfig, Limits
-from llm_assets.llm.pools.bucket import Kind
 from llm_assets.llm.pools.exchange import exchange
 from llm_assets.llm.pools.values import Client, Grant, Return, Turn, Want
 from llm_assets.llm.providers.base import DimensionReport
-from llm_assets.llm.providers.headers import with_fraction
-from llm_assets.llm.quota.base import Operation, QuotaStore
-from llm_assets.llm.quota.database import DatabaseQuota
+from llm_assets.llm.quota.base import Operation
 from llm_assets.llm.quota.memory import MemoryQuota
-from llm_assets.llm.quota.redis import RedisQuota
-from llm_assets.llm.state import State
 
 Result = TypeVar("Result")
-Do = Callable[[Operation[Any], float, int], Awaitable[Any]]
-"""Run an operation on the one value of a scenario, at a time and as seen by a client of that number."""
-Told = dict[Kind, DimensionReport]
 
-START = 1_790_000_000.0
-"""A moment as stores tell it, in seconds since the epoch: what floats can tell apart there counts."""
-CAPACITY: dict[Kind, float] = {"requests": 60.0, "tokens": 6000.0}
-PER_SECOND: dict[Kind, float] = {"requests": 1.0, "tokens": 100.0}
-LIMITS = Limits(requests_per_minute=60, tokens_per_minute=6000)
-CLIENTS = tuple(Client(id=name, priority=priority) for name, priority in (("a", 0), ("b", 0), ("c", 1)))
 # Floats of seconds since the epoch are a quarter of a microsecond apart; an exchange waits no less than this.
 A_MOMENT = 0.001
 
-# What is found is made small, and not explained: that takes minutes.
-_PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
-on_stores = settings(max_examples=15, deadline=None, phases=_PHASES)
-purely = settings(max_examples=250, deadline=None, phases=_PHASES)
-
-
-class Shared:
-    """A store as several processes see it. Every scenario has a value of its own in it."""
-
-    def __init__(self, runner: asyncio.Runner, views: Sequence[QuotaStore]) -> None:
-        self._runner = runner
-        self._views = views
-        self._keys = (f"scenario {number}" for number in count())
-
-    def play(self, scenario: Callable[[Do], Coroutine[Any, Any, Result]]) -> Result:
-        key = next(self._keys)
-
-        async def do(operation: Operation[Any], now: float, client: int) -> Any:
-            view = self._views[client % len(self._views)]
-            return await view.transact(key, lambda state, _: operation(state, now))
-
-        return self._runner.run(scenario(do))
-
-
-def play_on_a_dict(scenario: Callable[[Do], Coroutine[Any, Any, Result]]) -> Result:
-    """The same without any store: what the arithmetic alone says. Nothing in it waits, so no loop runs."""
-    state: dict[str, Any] = {}
-
-    async def do(operation: Operation[Any], now: float, client: int) -> Any:
-        return operation(state, now)
-
-    try:
-        scenario(do).send(None)
-    except StopIteration as end:
-        return end.value
-    raise AssertionError("a scenario on a dict has waited for something")
-
-
-async def _views(name: str, stack: ExitStack, where: str) -> list[QuotaStore]:
-    if name == "memory":
-        return [MemoryQuota(SystemClock())]
-    if name == "redis":
-        return [RedisQuota(where), RedisQuota(where)]
-    databases = [SqliteDatabase(where) if name == "sqlite" else SqlDatabase(where) for _ in range(2)]
-    return [DatabaseQuota(stack.enter_context(State(database))) for database in databases]
-
-
-@pytest.fixture(scope="module", params=["memory", "sqlite", "postgres", "redis"])
-def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
-    where = {
-        "memory": lambda: "",
-        "sqlite": lambda: str(tmp_path_factory.mktemp("properties") / "state.sqlite"),
-        "postgres": lambda: request.getfixturevalue("postgres_url"),
-        "redis": lambda: f"{request.getfixturevalue('redis_socket')}?db=5",
-    }[request.param]()
-    with asyncio.Runner() as runner, ExitStack() as stack:
-        views = runner.run(_views(request.param, stack, where))
-        if request.param in ("sqlite", "postgres"):
-            (first, *_) = views
-            runner.run(first.transact("scenario 0", lambda state, now: state.clear()))
-        yield Shared(runner, views)
-        for view in views:
-            if isinstance(view, RedisQuota):
-                runner.run(view.aclose())
-
-
 # ---------------------------------------------------------------------------------------------- limits
-
-
-@dataclass
-class HonestServer:
-    """A provider that refills evenly, charges what it is sent at once and tells the truth in its headers."""
-
-    full: float
-    at: float = START
-    levels: dict[Kind, float] = field(default_factory=dict)
-    admitted: list[tuple[float, Want]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.levels = {kind: capacity * self.full for kind, capacity in CAPACITY.items()}
-
-    def admit(self, want: Want, now: float) -> Told:
-        self._refill(now)
-        self.levels["requests"] -= want.requests
-        self.levels["tokens"] -= want.tokens
-        assert min(self.levels.values()) >= -1e-3, "a server would have refused this one"
-        self.admitted.append((now, want))
-        return self.report(now)
-
-    def report(self, now: float) -> Told:
-        self._refill(now)
-        return {
-            kind: self._told(capacity, level, (capacity - level) / PER_SECOND[kind])
-            for (kind, capacity), level in zip(CAPACITY.items(), self.levels.values(), strict=True)
-        }
-
-    @staticmethod
-    def _told(capacity: float, level: float, reset_seconds: float) -> DimensionReport:
-        told = with_fraction(DimensionReport(capacity, max(int(level), 0), reset_seconds))
-        assert told is not None
-        return told
-
-    def _refill(self, now: float) -> None:
-        for kind, level in self.levels.items():
-            self.levels[kind] = min(level + (now - self.at) * PER_SECOND[kind], CAPACITY[kind])
-        self.at = now
-
-
-def asks(
-    client: Client,
-    wanted: Sequence[Want] = (),
-    returned: Sequence[Return] = (),
-    limits: Limits | None = LIMITS,
-    headroom: float = 0.0,
-) -> Operation[Turn]:
-    """One exchange as the limiter has it."""
-    return partial(
-        exchange, client=client, returned=returned, wanted=wanted, limits=limits, headroom=headroom
-    )
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ class Sent(NamedTuple):
 
     `mark` counts everything sent up to and with this charge, `in_transit` what was sent shortly before and
     may arrive after it, `followed` what was sent with it and may arrive before it, `overflowed` the refill
-    that had been lost at a full bucket by then.
+    that had been lost at a full bucket by then, `raised` by how much headers had raised the level, `unsent`
+    what had been given back.
     """
 
     amount: float
@@ -42,6 +43,8 @@ class Sent(NamedTuple):
     in_transit: float
     overflowed: float
     followed: float = 0.0
+    raised: float = 0.0
+    unsent: float = 0.0
 
 
 @dataclass(slots=True)
@@ -56,7 +59,8 @@ class Bucket:
     bucket full. `as_of` says what speaks for headers that are true at admission (above zero) or at the
     answer (below). `told` and what follows is an earlier header to measure the refill from: what it said,
     when its request went and its mark, when it came and what had been sent by then, and what refused requests
-    since may not have been charged. `measured` is 1 once the refill was.
+    since may not have been charged. `measured` is 1 once the refill was. `raised` counts by how much
+    headers raised the level, `unsent` what was charged and given back whole.
     """
 
     capacity: float
@@ -84,6 +88,8 @@ class Bucket:
     told_overflowed: float = 0.0
     told_unsure: float = 0.0
     measured: float = 0.0
+    raised: float = 0.0
+    unsent: float = 0.0
 
     @property
     def refill_per_second(self) -> float:
@@ -174,13 +180,32 @@ def take(bucket: Bucket, amount: float, now: float) -> Sent:
     in_transit = bucket.sent - bucket.sent_before
     bucket.level -= amount
     bucket.sent += amount
-    return Sent(amount, bucket.sent, now, in_transit, bucket.overflowed)
+    return Sent(
+        amount,
+        bucket.sent,
+        now,
+        in_transit,
+        bucket.overflowed,
+        raised=bucket.raised,
+        unsent=bucket.unsent,
+    )
 
 
 def give_back(bucket: Bucket, amount: float) -> None:
     """Undo a charge, or the part of it that was too much; a negative amount was too little."""
     bucket.level = min(bucket.capacity, bucket.level + amount)
     bucket.sent -= amount
+
+
+def give_back_unsent(bucket: Bucket, sent: Sent) -> None:
+    """Undo a charge that never came to the server. Headers may have told so already and raised the level, and
+    a bucket that has been full since has got it back.
+    """
+    bucket.sent -= sent.amount
+    bucket.unsent += sent.amount
+    if bucket.overflowed == sent.overflowed:
+        more = max(sent.amount - (bucket.raised - sent.raised), 0.0)
+        bucket.level = min(bucket.capacity, bucket.level + more)
 
 
 def seconds_until(bucket: Bucket, amount: float) -> float:

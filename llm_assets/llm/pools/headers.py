@@ -24,12 +24,14 @@ def observe(bucket: Bucket, report: DimensionReport, sent: Sent, headroom: float
     if report.remaining is None:
         return
     stories = _stories(bucket, report.remaining, sent, now)
+    before = bucket.level
     if not bucket.confirmed_at:
         bucket.level, bucket.hidden = _least(bucket, stories, sent), 0.0
         bucket.offered = max(bucket.offered, bucket.sent + max(bucket.level, 0.0))
     else:
         _weigh(bucket, stories, sent)
         _clamp(bucket, _least(bucket, stories, sent), _most(bucket, stories, sent))
+    bucket.raised += max(bucket.level - before, 0.0)
     if measure_refill(bucket, report.remaining, sent, now):
         bucket.margin *= _MARGIN_KEPT
     bucket.confirmed_at = now
@@ -74,7 +76,9 @@ def _stories(bucket: Bucket, remaining: float, sent: Sent, now: float) -> _Stori
 
 def _least(bucket: Bucket, stories: _Stories, sent: Sent) -> float:
     """The level is no less, whichever story is true, and whatever came to the server in another order."""
-    low = min(stories.at_answer - stories.on_the_way, stories.at_admission - sent.in_transit)
+    # Given back since: if it was charged before this request, it is none of what was sent after it.
+    unsent = bucket.unsent - sent.unsent
+    low = min(stories.at_answer - stories.on_the_way, stories.at_admission - sent.in_transit - unsent)
     if bucket.overflowed > sent.overflowed:  # our count has been full since, so it is no less than the truth
         low = min(low, bucket.level)
     return min(low, bucket.capacity)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llm_assets.llm.pools import breaker
-from llm_assets.llm.pools.bucket import Bucket, Kind, Sent, give_back, new_bucket
+from llm_assets.llm.pools.bucket import Bucket, Kind, Sent, give_back, give_back_unsent, new_bucket
 from llm_assets.llm.pools.headers import observe, observe_refusal, observe_silence
 from llm_assets.llm.pools.limits import PERIOD_SECONDS, kind_of, name_for
 from llm_assets.llm.pools.state import Pool
@@ -40,7 +40,7 @@ def _settle(
 ) -> None:
     if item.unsent:
         for name, sent in _known(buckets, grant):
-            give_back(buckets[name], sent.amount)
+            give_back_unsent(buckets[name], sent)
         return
     breaker.count(pool, item, now)
     if not item.answered:
@@ -80,7 +80,9 @@ def _observe_report(
     bucket = buckets[name]
     amount = grant.want.tokens if kind == "tokens" else grant.want.requests
     # A bucket learned from this very answer has not counted the requests before it: they are all in flight.
-    sent = grant.sent.get(name) or Sent(amount, bucket.sent, now, 0.0, bucket.overflowed)
+    sent = grant.sent.get(name) or Sent(
+        amount, bucket.sent, now, 0.0, bucket.overflowed, raised=bucket.raised, unsent=bucket.unsent
+    )
     observe(bucket, report, sent, headroom, now)
 
 
