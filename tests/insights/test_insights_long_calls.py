@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from llm_assets.emulator import Emulator, EmulatorConfig
+from llm_assets.emulator import Emulator, EmulatorConfig, QuotaLimits
+from llm_assets.errors import BudgetExceeded
 from llm_assets.insights.extract import extract
 from llm_assets.insights.prompts import call_insights_extractor
 from llm_assets.insights.spoken import SpokenText
@@ -162,3 +164,32 @@ async def test_a_context_that_does_not_hold_prompt_and_schema_fails_with_its_num
     assert insight.status is RowStatus.FAILED
     assert "do not fit small, which takes 1,000 beside the answer" in str(insight.error)
     assert emulator.audit.served == 0
+
+
+async def test_parts_keep_the_limits_of_everybody() -> None:
+    """However many wait side by side, the provider refuses none of them."""
+    limits = QuotaLimits(requests_per_minute=1_800, tokens_per_minute=6_000_000)
+    insight, outcomes, emulator = await read(
+        call_of(3, 50_000), 8_192, 8_192, limits=limits, quota_window_seconds=1
+    )
+    assert insight.status is RowStatus.OK
+    assert len(outcomes) > 30
+    assert emulator.audit.refused == 0
+
+
+async def test_parts_keep_the_budget() -> None:
+    """A cap that does not bear the whole call stops the run; what was paid by then is below the cap."""
+    budget = {"usd_per_run": 0.05}
+    price = {"input_usd_per_million_tokens": 1, "output_usd_per_million_tokens": 1}
+    async with Emulator(EmulatorConfig(models=("small",), context_tokens={"small": 8_192})) as emulator:
+        entry = {"model": "small", "context_window": 8_192, "price": price}
+        chosen = ClientConfig.model_validate(
+            {"chat": [entry], "base_url": emulator.base_url, "budget": budget}
+        )
+        async with LLMClient(chosen) as client:
+            with pytest.raises(BudgetExceeded):
+                await extract(call_of(3, 50_000), EXTRACTOR, client.call, ["small"])
+            spent = client.metrics.snapshot().spent_usd
+    usage = emulator.audit.usage
+    assert 0 < spent <= Decimal("0.05")
+    assert (usage.input_tokens + usage.output_tokens) / 1_000_000 <= 0.05

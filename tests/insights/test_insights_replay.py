@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from llm_assets.emulator import Emulator, EmulatorConfig, Faults
+from llm_assets.emulator import Emulator, EmulatorConfig, Faults, Latency
+from llm_assets.errors import BudgetExceeded
 from llm_assets.insights.extract import extract, first_request
 from llm_assets.insights.prompts import call_insights_extractor
 from llm_assets.llm.client import LLMClient
 from llm_assets.llm.models import ClientConfig
+from llm_assets.llm.requests import Outcome, Request
 from llm_assets.records import RowStatus, Segment, Transcript
 
 EXTRACTOR = replace(call_insights_extractor(), max_output_tokens=1_500)
@@ -60,3 +62,32 @@ async def test_a_second_run_asks_nothing(
     assert (first.output, first.model, first.cost_usd) == (second.output, second.model, second.cost_usd)
     assert first.fallback_reason == second.fallback_reason == reason
     assert first_request(call(lines), EXTRACTOR) is not None
+
+
+async def test_a_call_in_parts_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    """What was on the wire when the run was cancelled is kept as well; no part is paid for twice."""
+    chain = [{"model": CHAIN[1], "context_window": 5_000}]
+    config = EmulatorConfig(latency=Latency(kind="exponential", mean_seconds=0.05))
+    async with Emulator(config) as emulator:
+        chosen = ClientConfig.model_validate(
+            {"chat": chain, "base_url": emulator.base_url, "state": str(tmp_path / "state.sqlite")}
+        )
+        async with LLMClient(chosen) as client:
+            asked = 0
+
+            async def stop_after_a_few(request: Request) -> Outcome:
+                nonlocal asked
+                asked += 1
+                if asked > 7:
+                    raise BudgetExceeded("spent")
+                return await client.call(request)
+
+            with pytest.raises(BudgetExceeded):
+                await extract(call(1_500), EXTRACTOR, stop_after_a_few, CHAIN[1:])
+        before = emulator.audit.served
+        async with LLMClient(chosen) as client:
+            insight, outcomes = await extract(call(1_500), EXTRACTOR, client.call, CHAIN[1:])
+        assert insight.status is RowStatus.OK
+        assert 0 < before < emulator.audit.served == len(outcomes)
+        assert sum(outcome.from_journal for outcome in outcomes) == before
+        assert emulator.audit.served_twice == 0
