@@ -18,6 +18,7 @@ from pydantic import Field
 from llm_assets.errors import ConfigurationError, WarehouseMissing
 from llm_assets.orchestration.errors import as_failures
 from llm_assets.orchestration.partitions import partition_dates
+from llm_assets.warehouse.names import without_secrets
 from llm_assets.warehouse.tables import FIXED_TABLES, Column, Table, insights_table
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class DuckDBFrameIOManager(dg.ConfigurableIOManager):
 
     def _table_metadata(self, table: Table) -> dict[str, Any]:
         return {
-            "dagster/table_name": f"{Path(self.path).stem}.main.{table.name}",
+            "dagster/table_name": f"{Path(without_secrets(self.path)).stem}.main.{table.name}",
             "dagster/storage_kind": "parquet" if "://" in self.path else "duckdb",
             COLUMN_SCHEMA: column_schema(table),
         }

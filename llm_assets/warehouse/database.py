@@ -6,16 +6,17 @@ its readers see what it shows them.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 
 import duckdb
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from llm_assets.errors import WarehouseError
 from llm_assets.warehouse.layout import Layout, evolved, require_fit, without_column
-from llm_assets.warehouse.names import identifier, in_partitions, literal
-from llm_assets.warehouse.sessions import Connection, transaction, translated
+from llm_assets.warehouse.names import identifier, in_partitions, literal, without_secrets
+from llm_assets.warehouse.sessions import Connection, transaction
 from llm_assets.warehouse.staging import StagedRows, cast_sql
 from llm_assets.warehouse.stores import Partitions
 from llm_assets.warehouse.tables import FIXED_TABLES, Column, Table
@@ -23,6 +24,14 @@ from llm_assets.warehouse.values import type_of
 from llm_assets.warehouse.views import create_views
 
 _STAGED = "staged_rows"
+
+# What to do, by what DuckDB says.
+_ADVICE = {
+    "failed to download extension": "\nDuckDB could not fetch this extension: run INSTALL for it once in a "
+    "DuckDB of the same version that has a network, or from a package that carries it",
+    "data_path is not set": "\nThis DuckLake is not there yet: create it once, in DuckDB, with "
+    "ATTACH '<this name>' AS calls (DATA_PATH '<folder or URL for the rows>')",
+}
 
 _COLUMNS = """
     SELECT table_name, tables.comment, column_name, data_type, columns.comment, NOT is_nullable
@@ -40,20 +49,16 @@ class DatabaseTables:
         self._name = name
 
     def replace(self, staged: Sequence[StagedRows], days: Sequence[date], timeout_seconds: float) -> None:
-        """See `replace.replace_partition`. The database itself decides how long a writer waits."""
-        with self._connected() as connection, transaction(connection):
-            known = _layouts(connection)
-            for rows in staged:
-                layout = evolved(known.get(rows.table.name), rows.table)
-                _bring_in_line(connection, known.get(rows.table.name), layout)
-                known[rows.table.name] = layout
-                _delete(connection, rows, days)
-                _insert(connection, rows)
-            for table in FIXED_TABLES:
-                if table.name not in known:
-                    known[table.name] = Layout(table)
-                    _bring_in_line(connection, None, known[table.name])
-            create_views(connection, [layout.table for layout in known.values()])
+        """See `replace.replace_partition`. The database itself decides how long a writer waits; what it
+        refuses, since another one wrote in the same moment, is written again."""
+        again = Retrying(
+            retry=retry_if_exception_type(duckdb.TransactionException),
+            stop=stop_after_delay(timeout_seconds),
+            wait=wait_random_exponential(multiplier=0.05, max=1.0),
+            reraise=True,
+        )
+        with self._connected() as connection:
+            again(_replace, connection, staged, days)
 
     def require_fit(self, tables: Sequence[Table]) -> None:
         """See `stores.Tables`."""
@@ -98,21 +103,52 @@ class DatabaseTables:
 
     def connect(self) -> Connection:
         """See `stores.Tables`."""
-        try:
+        with self._translated():
             connection = duckdb.connect(self._name)
-        except duckdb.Error as error:
-            raise WarehouseError(f"{self._name} cannot be opened: {error}") from error
-        connection.execute("SET TimeZone = 'UTC'")
-        return connection
+            connection.execute("SET TimeZone = 'UTC'")
+            return connection
 
     @contextmanager
     def _connected(self) -> Generator[Connection]:
         connection = self.connect()
         try:
-            with translated(self._name):
+            with self._translated():
                 yield connection
         finally:
             connection.close()
+
+    @contextmanager
+    def _translated(self) -> Generator[None]:
+        """DuckDB's errors as ours. They may quote the name, and what is secret in it goes, cause and all."""
+        try:
+            yield
+        except duckdb.Error as error:
+            said = without_secrets(f"{self._name}: {error}")
+            advice = next((advice for sign, advice in _ADVICE.items() if sign in said.lower()), "")
+            raise WarehouseError(f"{said}{advice}") from None
+
+
+def _replace(connection: Connection, staged: Sequence[StagedRows], days: Sequence[date]) -> None:
+    with transaction(connection):
+        known = _layouts(connection)
+        before = _columns(known)
+        for rows in staged:
+            layout = evolved(known.get(rows.table.name), rows.table)
+            _bring_in_line(connection, known.get(rows.table.name), layout)
+            known[rows.table.name] = layout
+            _delete(connection, rows, days)
+            _insert(connection, rows)
+        for table in FIXED_TABLES:
+            if table.name not in known:
+                known[table.name] = Layout(table)
+                _bring_in_line(connection, None, known[table.name])
+        # Not at every write: two that make the same view in the same moment are in each other's way.
+        if _columns(known) != before:
+            create_views(connection, [layout.table for layout in known.values()])
+
+
+def _columns(layouts: Mapping[str, Layout]) -> dict[str, list[str]]:
+    return {name: [column.name for column in layout.table.columns] for name, layout in layouts.items()}
 
 
 def _layouts(connection: Connection) -> dict[str, Layout]:

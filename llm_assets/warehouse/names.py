@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from urllib.parse import quote
+
+_SECRETS = re.compile(r"((?:password|token)\s*=\s*)('[^']*'|[^\s&'\"]+)", re.IGNORECASE)
+
+
+def without_secrets(text: str) -> str:
+    """A database's name, or what is said of it, without a password or token that stands in it."""
+    return _SECRETS.sub(r"\1…", text)
 
 
 def identifier(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_assets.errors import WarehouseMissing
 from llm_assets.warehouse.layout import evolved
-from llm_assets.warehouse.names import identifier
+from llm_assets.warehouse.names import identifier, without_secrets
 from llm_assets.warehouse.plain import Rows, plain_rows
 from llm_assets.warehouse.sessions import Connection, retried
 from llm_assets.warehouse.stores import Tables, tables_at
@@ -79,7 +79,9 @@ def _read_all(
 def _read(tables: Tables, connection: Connection, path: str, table: Table, days: Sequence[date]) -> Fetched:
     stored = tables.partitions(connection, table.name, days)
     if stored is None:
-        raise WarehouseMissing(f'{path} has no table "{table.name}" yet: materialize a partition of it')
+        raise WarehouseMissing(
+            f'{without_secrets(path)} has no table "{table.name}" yet: materialize a partition of it'
+        )
     evolved(stored.layout, table)  # says when the types do not fit
     there = {column.name.lower() for column in stored.layout.table.columns}
     columns = ", ".join(_selected(column, column.name.lower() in there) for column in table.columns)

@@ -178,3 +178,11 @@ def _texts(path: str) -> str:
     """What any program finds in the published file."""
     with duckdb.connect(path, read_only=True) as connection:
         return str(connection.execute("select text from transcripts").fetchall())
+
+
+def write_days(pipe: Connection, path: str, days: list[date], home: str) -> None:
+    """Write the transcripts of these days, one after the other."""
+    os.environ["HOME"] = home
+    for day in days:
+        replace_partition(path, TRANSCRIPTS, [day], pd.DataFrame([transcript_row(day, "a", "new")]))
+    pipe.send("written")
