@@ -18,18 +18,26 @@ _SHORTEST_SECRET = 4
 # What file systems make of a wrong name, of credentials and of options that are not good.
 _REFUSALS = (FileNotFoundError, PermissionError, ImportError, TypeError, ValueError)
 _NO_CREDENTIALS = "NoCredentialsError"  # of a library that may not be there
+_NOT_ALLOWED = (401, 403)
 
 
 def unavailable(
     source: RecordingSource, reason: str, cause: BaseException | None = None
 ) -> RecordingsUnavailable:
     """The recordings of the source cannot be listed. Some causes pass by themselves, others do not."""
-    is_refusal = isinstance(cause, _REFUSALS) or type(cause).__name__ == _NO_CREDENTIALS
+    is_refusal = (
+        isinstance(cause, _REFUSALS) or type(cause).__name__ == _NO_CREDENTIALS or is_not_allowed(cause)
+    )
     kind = RecordingsRefused if is_refusal else RecordingsUnavailable
     return kind(
         f"The recordings at {source.place} cannot be listed: {without_secrets(reason, source)}. "
         f"Check that place, the credentials for it, and {VARIABLE}."
     )
+
+
+def is_not_allowed(error: BaseException | None) -> bool:
+    """Whether a server said so. Clients that have errors of their own (Azure's) carry its status along."""
+    return isinstance(error, PermissionError) or getattr(error, "status_code", None) in _NOT_ALLOWED
 
 
 def silent(source: RecordingSource, reason: str) -> RecordingsUnavailable:

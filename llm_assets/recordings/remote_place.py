@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from llm_assets.errors import LLMAssetsError, RecordingForbidden, RecordingUnreadable
-from llm_assets.recordings.outage import silent, unavailable, without_secrets
+from llm_assets.recordings.outage import is_not_allowed, silent, unavailable, without_secrets
 from llm_assets.recordings.place import FoundRecording
 from llm_assets.recordings.source import RecordingSource
 
@@ -73,7 +73,7 @@ class RemotePlace:
         if isinstance(error, FileNotFoundError):
             return RecordingUnreadable("vanished between listing and reading")
         reason = f"cannot be read: {without_secrets(said(error), self._source)}"
-        if isinstance(error, PermissionError):
+        if is_not_allowed(error):
             return RecordingForbidden(reason)
         if isinstance(error, IsADirectoryError | ValueError):
             return RecordingUnreadable(reason)
@@ -123,5 +123,6 @@ def version_of(facts: Mapping[str, Any]) -> str | None:
 
 
 def said(error: Exception) -> str:
-    """What an error says of itself, or at least its name."""
-    return str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
+    """What an error says of itself in its first line, or at least its name."""
+    first = next(iter(str(error).strip().splitlines()), "").rstrip(".")
+    return first or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)

@@ -79,8 +79,8 @@ def test_the_sum_over_rows_is_the_sum_over_calls(contents: list[tuple[Any, int]]
         transcripts.add(DAY, transcript(f"{number}", outcomes), outcomes, first, *again)
         insights.add(DAY, insight(f"{number}", outcomes), outcomes, first, *again)
     for table, gathered in ((TRANSCRIPTS, transcripts), (READINGS, insights)):
-        rows, *_, called = stage(table, [DAY], frame := gathered.frame())
-        assert len(frame) == count
+        rows, *_, called = stage(table, [DAY], made := gathered.rows())
+        assert len(made) == count
         assert total(rows.columns["cost_usd"]) == total(called.columns["cost_usd"])
         if "input_tokens" in rows.columns:
             assert total(rows.columns["input_tokens"]) == total(called.columns["input_tokens"])
@@ -100,11 +100,11 @@ def test_rows_stand_where_their_items_do() -> None:
     paid = [outcome((Decimal("0.5"), False))]
     gathered.add(DAY, transcript("late", []), [], 2)
     gathered.add(DAY, transcript("early", paid), paid, 0, 1)
-    frame = gathered.frame()
-    assert frame["recording_id"].tolist() == ["early", "early", "late"]
-    assert frame["cost_usd"].tolist() == [Decimal("0.5"), Decimal(0), None]
-    assert frame["latency_seconds"].tolist()[:2] == [0.0, 0.0]
-    assert [len(json.loads(calls)) for calls in frame["llm_calls"]] == [1, 0, 0]
+    rows = [*gathered.rows()]
+    assert [row["recording_id"] for row in rows] == ["early", "early", "late"]
+    assert [row["cost_usd"] for row in rows] == [Decimal("0.5"), Decimal(0), None]
+    assert [row["latency_seconds"] for row in rows][:2] == [0.0, 0.0]
+    assert [len(json.loads(row["llm_calls"])) for row in rows] == [1, 0, 0]
 
 
 def test_an_outage_is_told_with_the_first_reason() -> None:

@@ -75,8 +75,8 @@ def test_one_that_may_not_be_read_is_its_own_row(calls: Bucket, tmp_path: Path) 
     calls.server.refused = lambda request: request.startswith(f"GET /{calls.name}/{DAY}/1.ogg")
     result = Pipeline(calls.source(), tmp_path).run("recordings")
     assert result.success
-    assert list(rows(result)["status"]) == ["ok", "unreadable", "ok"]
-    assert "Access Denied" in rows(result)["error"][1]
+    assert [row["status"] for row in rows(result)] == ["ok", "unreadable", "ok"]
+    assert "Access Denied" in rows(result)[1]["error"]
 
 
 @pytest.mark.parametrize("refused", ["recording", "hints"])
