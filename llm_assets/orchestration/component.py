@@ -227,6 +227,7 @@ class AudioInsights(dg.Component, Templated):
         if self.openai_key is None:
             own[self._name("openai")] = self.openai.resource(root, self.timezone)
         if self.io_manager_key is None:
+            self._require_own_tables(context)
             own[self._name("io_manager")] = DuckDBFrameIOManager(path=self._database(root))
         pipeline = build_audio_insights(
             self.recordings.source(root),
@@ -269,6 +270,26 @@ class AudioInsights(dg.Component, Templated):
 
     def _database(self, root: Path) -> str:
         return located(root, self.duckdb or f"data/{self.prefix or 'llm_assets'}.duckdb")
+
+    def _require_own_tables(self, context: dg.ComponentLoadContext) -> None:
+        """Tables are called by the last part of a key, so components that differ by prefix would share them.
+
+        Where keys are translated it is seen when the first of them writes.
+        """
+        place = self._database(context.project_root)
+        try:
+            others = context.component_tree.get_all_components(of_type=AudioInsights)
+        except ImportError:  # the tree of a test, which belongs to no project
+            return
+        for other in others:
+            if other.prefix == self.prefix or other.io_manager_key or other.translation or self.translation:
+                continue
+            if other._database(context.project_root) == place:
+                names = " and ".join(sorted(repr(each.prefix or "(none)") for each in (self, other)))
+                raise ConfigurationError(
+                    f"The components with the prefixes {names} have the same tables in {place}: "
+                    "give each a `duckdb` of its own."
+                )
 
     def _name(self, resource: str) -> str:
         """Names the project itself would not take, so that its own resources stand beside these."""

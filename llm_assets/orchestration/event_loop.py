@@ -21,7 +21,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
-# The client waits 1.5 s for answers that are on their way; that, and closing, has to fit in.
+# The client waits a second for answers that are on their way; that, and closing, has to fit in.
 GRACE_SECONDS = 2.5
 
 

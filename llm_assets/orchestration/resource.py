@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # A run that is terminated has to end within seconds. Answers take longer, so some are given up.
-DRAIN_SECONDS = 1.5
+DRAIN_SECONDS = 1.0
 _SECRETS = ("api_key", "anthropic_api_key")
 
 

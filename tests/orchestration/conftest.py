@@ -36,5 +36,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """One live instance for all tests that need one, since it takes its time to start."""
-    with live_project(tmp_path_factory.mktemp("live")) as live:
-        yield live
+    server = FakeOpenAI()
+    try:
+        with live_project(tmp_path_factory.mktemp("live"), server) as live:
+            yield live
+    finally:
+        server.close()

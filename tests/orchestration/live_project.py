@@ -39,18 +39,14 @@ class Live:
 
 
 @contextmanager
-def live_project(root: Path) -> Iterator[Live]:
-    """Start it, and end it with everything it started."""
-    server = FakeOpenAI()
-    (root / "data/recordings").mkdir(parents=True)
+def live_project(root: Path, server: FakeOpenAI, **more: str) -> Iterator[Live]:
+    """Start it, and end it with everything it started. `more` is of its environment."""
+    (root / "data/recordings").mkdir(parents=True, exist_ok=True)
     environ = {
         "OPENAI_BASE_URL": server.base_url,
         "LLM_ASSETS_TRANSCRIPTION_CHAIN": "gpt-transcribe",
         "LLM_ASSETS_CHAT_CHAIN": "gpt-6-luna",
         "LLM_ASSETS_START_DATE": START,
-    }
-    try:
-        with LiveDagster(root, environ) as dagster:
-            yield Live(dagster, server, root)
-    finally:
-        server.close()
+    } | more
+    with LiveDagster(root, environ) as dagster:
+        yield Live(dagster, server, root)

@@ -110,6 +110,23 @@ def test_a_second_component_gets_names_of_its_own(scratch: ScratchProject) -> No
     assert "duckdb: data/support_calls.duckdb" in yaml
 
 
+def test_two_components_with_the_same_tables_are_refused_when_they_load(scratch: ScratchProject) -> None:
+    """Before anything is asked or written; the message names both and what to do."""
+    for name in ("sales", "support"):
+        folder = scratch.package / "defs" / name
+        folder.mkdir()
+        attributes = (
+            f"recordings: {name}, start_date: '2026-03-02', prefix: {name}, duckdb: data/calls.duckdb"
+        )
+        (folder / "defs.yaml").write_text(f"type: llm_assets.AudioInsights\nattributes: {{{attributes}}}\n")
+    checked = scratch.dg("check", "defs")
+    said = " ".join((checked.stdout + checked.stderr).split())
+    assert checked.returncode != 0
+    assert "'sales'" in said
+    assert "'support'" in said
+    assert "give each a `duckdb` of its own" in said
+
+
 @pytest.mark.parametrize(
     ("wrong", "line", "field", "said"),
     [
