@@ -50,7 +50,7 @@ class InsightsPlan:
         """Count, and tell the log and Dagster's events."""
         if not self.models:
             return  # the first call says what is missing
-        planned, without_model, answered = PlannedCalls(self.models[0]), 0, 0
+        planned, without_model, answered = PlannedCalls(self.models[0], self._most_input_tokens()), 0, 0
         for transcripts in _batches(_distinct(self._transcripts)):
             requests = [first_request(transcript, self._extractor) for transcript in transcripts]
             needed = [request for request in requests if request is not None]
@@ -76,6 +76,11 @@ class InsightsPlan:
                 partition=days[0] if len(days) == 1 else None,
             )
         )
+
+    def _most_input_tokens(self) -> int | None:
+        """What the roomiest model of the chain takes, where the context of each is known."""
+        windows = [model.context_window for model in self.models if model.context_window is not None]
+        return max(windows) if len(windows) == len(self.models) else None
 
     def _limits(self, model: ModelConfig) -> Limits | None:
         return model.limits or self._config.limits.get(model.pool or model.model)

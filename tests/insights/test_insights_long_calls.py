@@ -11,12 +11,13 @@ import pytest
 
 from llm_assets.emulator import Emulator, EmulatorConfig, QuotaLimits
 from llm_assets.errors import BudgetExceeded
-from llm_assets.insights.extract import extract
+from llm_assets.insights.extract import extract, first_request
 from llm_assets.insights.prompts import call_insights_extractor
 from llm_assets.insights.spoken import SpokenText
 from llm_assets.llm.client import LLMClient
-from llm_assets.llm.models import ClientConfig
+from llm_assets.llm.models import ClientConfig, ModelConfig
 from llm_assets.llm.requests import Outcome
+from llm_assets.planning import PlannedCalls, make_plan
 from llm_assets.records import Insight, RowStatus, Segment, Transcript
 
 EXTRACTOR = call_insights_extractor()
@@ -94,6 +95,12 @@ async def test_ten_hours_are_one_row(
     assert emulator.audit.rejected <= most_refused
     assert insight.input_tokens == sum(outcome.usage.input_tokens for outcome in outcomes) > tokens
     assert insight.from_journal is False
+    first = first_request(whole, EXTRACTOR)
+    assert first is not None
+    planned = PlannedCalls(ModelConfig.of("small"), context)
+    planned.add([first])
+    least, most = make_plan("insights", planned, None, without_model=0, answered=0).tokens
+    assert least < insight.input_tokens + insight.output_tokens < most
 
 
 async def test_every_line_is_shown_once_with_its_number_time_and_speaker() -> None:

@@ -236,6 +236,8 @@ def test_calls_of_hours_are_rows_like_all_others(project: Project, emulator: Emu
     feelings = build_insights_asset("feelings", Feeling, "Look.", DAYS, chain=chain, max_output_tokens=1_000)
     result = dg.materialize([long_transcripts, feelings], partition_key=DAY, resources=project.resources)
     assert result.success
+    (event,) = result.asset_materializations_for_node("feelings")
+    assert event.metadata["plan.rows_in_parts"].value == 2
     rows = project.rows("SELECT recording_id, status, sentiment, input_tokens FROM feelings ORDER BY 1")
     assert [row[:3] for row in rows] == [
         ("hours", "ok", "negative"),

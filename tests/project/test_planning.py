@@ -45,6 +45,21 @@ def test_the_range_holds_what_such_calls_use() -> None:
     assert (plan.rows, plan.to_ask, plan.answered, plan.without_model) == (110, 100, 7, 3)
 
 
+def test_a_call_of_hours_is_planned_in_parts() -> None:
+    """Each part has instructions and schema, and the answers are read once more when they are merged."""
+    calls = PlannedCalls(ModelConfig.of("gpt-6-luna"), most_input_tokens=8_192)
+    calls.add([request(), request(SPEECH * 100)])
+    whole = PlannedCalls(ModelConfig.of("gpt-6-luna"), most_input_tokens=922_000)
+    whole.add([request(), request(SPEECH * 100)])
+    assert (whole.calls, whole.in_parts) == (2, 0)
+    assert (calls.requests, calls.in_parts) == (2, 1)
+    assert 20 < calls.calls < 120
+    assert calls.input_tokens > 1.5 * whole.input_tokens
+    plan = make_plan("insights", calls, None, without_model=0, answered=0)
+    assert "1 are too long for one call and asked in parts" in str(plan)
+    assert plan.metadata()["plan.rows_in_parts"] == 1
+
+
 def test_a_plan_in_words_and_in_numbers() -> None:
     """One line for the log, numbers for whoever plots them."""
     plan = make_plan("insights", planned(), Limits(requests_per_minute=50), without_model=3, answered=7)
