@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import dagster as dg
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from llm_assets.errors import ConfigurationError
 from llm_assets.insights.prompts import Extractor
@@ -205,6 +205,21 @@ class AudioInsights(dg.Component, Templated):
         TranslationFnResolver[dg.AssetSpec](template_vars_for_translation_fn=lambda spec: {"spec": spec}),
     ] = None
 
+    @model_validator(mode="after")
+    def _nothing_without_effect(self) -> Self:
+        """A budget that nobody keeps is worse than none."""
+        if self.openai_key is not None and "openai" in self.model_fields_set:
+            raise ValueError("openai has no effect beside openai_key: the project's own resource is asked")
+        if self.io_manager_key is not None and self.duckdb is not None and not self.report:
+            raise ValueError(
+                "duckdb has no effect beside io_manager_key: the project's own IO manager writes"
+            )
+        if self.io_manager_key is not None and self.report and self.duckdb is None:
+            raise ValueError(
+                "report reads a DuckDB file: name with duckdb the one that io_manager_key writes"
+            )
+        return self
+
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
         return dg.ComponentTypeSpec(tags=["audio", "transcription", "llm", "duckdb"])
@@ -263,7 +278,9 @@ class AudioInsights(dg.Component, Templated):
             key=dg.AssetKey([self.prefix, "report"] if self.prefix else ["report"]),
             group_name=self.group_name or (f"{self.prefix}_{GROUP}" if self.prefix else GROUP),
         )
-        return asset.map_asset_specs(self.get_asset_spec)
+        return asset.map_asset_specs(
+            lambda spec: self.get_asset_spec(spec.replace_attributes(owners=list(self.owners)))
+        )
 
     def _retry_policy(self) -> dg.RetryPolicy | None:
         return AFTER_AN_OUTAGE._replace(max_retries=self.retries) if self.retries else None

@@ -35,15 +35,15 @@ class Templated(dg.Model, dg.Resolvable):
             place = context
             for part in first["loc"]:
                 place = place.at_path(part)
-            name = ".".join(map(str, first["loc"]))
+            name = ".".join(map(str, first["loc"])) or "attributes"
             raise place.build_resolve_fn_exc([_said(name, first)], name, model) from None
 
 
 def _said(name: str, problem: Any) -> str:
     """What is wrong, without the value: a template may have read a key."""
-    if problem["input"] is None:
+    if problem["type"] != "value_error" and problem["input"] is None:
         return f"{name} became nothing: is a variable that its template reads not set?"
-    return f"{name}: {problem['msg']}"
+    return f"{name}: {problem['msg'].removeprefix('Value error, ')}"
 
 
 @cache

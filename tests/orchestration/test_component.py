@@ -226,3 +226,19 @@ def test_a_subclass_describes_assets_its_own_way() -> None:
     assert all(spec.owners == ["team:voice"] for spec in specs)
     assert {spec.group_name for spec in specs} == {"voice"}
     assert all(spec.tags["tier"] == "1" for spec in specs)
+
+
+def test_the_report_is_one_of_the_assets() -> None:
+    """Its owners are theirs, its group too."""
+    component = AudioInsights.from_attributes_dict(
+        attributes={
+            "recordings": "calls",
+            "start_date": "2026-03-02",
+            "owners": ["team:voice"],
+            "report": True,
+        }
+    )
+    specs = list(component.build_defs(dg.ComponentTree.for_test().load_context).resolve_all_asset_specs())
+    assert {spec.key.path[-1] for spec in specs} == {"recordings", "transcripts", "insights", "report"}
+    assert all(spec.owners == ["team:voice"] for spec in specs)
+    assert {spec.group_name for spec in specs} == {"audio_insights"}

@@ -101,6 +101,20 @@ def test_what_a_template_gives_is_held_to_the_bounds(
     assert "sk-secret" not in text
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ("openai_key: openai\nopenai: {budget: {usd_per_day: 5}}", "openai has no effect beside openai_key"),
+        ("io_manager_key: snowflake\nduckdb: data/a.duckdb", "duckdb has no effect beside io_manager_key"),
+        ("io_manager_key: ours\nreport: true", "name with duckdb"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(fields: str, said: str) -> None:
+    """A budget that was written down and is not kept would be found out by the bill."""
+    with pytest.raises(ResolutionException, match=said):
+        AudioInsights.resolve_from_yaml(f"recordings: calls\nstart_date: '2026-03-02'\n{fields}\n")
+
+
 def test_an_editor_sees_the_bounds_and_lets_templates_pass() -> None:
     """The schema holds numbers to their bounds and nothing else."""
     schema = AudioInsights.get_model_cls().model_json_schema()
