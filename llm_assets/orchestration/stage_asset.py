@@ -162,6 +162,10 @@ def build_stage_asset(stage: StageAsset, surroundings: Surroundings) -> dg.Asset
             check_specs=[check.spec(spec.key, surroundings.partitions) for check in stage.checks],
         )
         def asset(context: dg.AssetExecutionContext, **inputs: Any):
+            from llm_assets.orchestration import run_process
+
+            selection = context.run.asset_selection
+            run_process.prepare(has_calls_to_come=selection is None or len(selection) > 1)
             from llm_assets.orchestration.rows import received
             from llm_assets.orchestration.stage_result import Judging, told
 
