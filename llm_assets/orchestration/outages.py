@@ -1,9 +1,8 @@
 """An outage is waited out inside the asset's step, where a termination still gets through at once.
 
 Dagster waits for a retry between steps. Its executor of one process, which the daily job uses, sleeps there
-and hears of a termination when it wakes up. So what our own work can be tried again for is tried again here,
-as the retry policy says; what it says is left to Dagster for everything else, such as a warehouse of the
-team's own that cannot be written.
+and hears of a termination when it wakes up. And to Dagster a termination is one more reason to try again: a
+step with a policy begins anew. So the policy is not given to Dagster, and our own work is tried again here.
 """
 
 from __future__ import annotations

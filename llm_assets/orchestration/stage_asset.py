@@ -154,7 +154,6 @@ def build_stage_asset(stage: StageAsset, surroundings: Surroundings) -> dg.Asset
             automation_condition=spec.automation_condition,
             freshness_policy=spec.freshness_policy,
             partitions_def=surroundings.partitions,
-            retry_policy=surroundings.retry_policy,
             backfill_policy=dg.BackfillPolicy.multi_run(surroundings.days_per_backfill_run),
             required_resource_keys={surroundings.io_manager_key}
             | ({surroundings.openai_key} if stage.upstream else set()),

@@ -86,7 +86,7 @@ def attempts(policy: dg.RetryPolicy | None, *errors: Exception) -> tuple[int, An
 
 
 def test_after_the_last_attempt_dagster_does_not_begin_anew() -> None:
-    """The policy is the asset's too, for what is not ours; its retries are not to multiply."""
+    """Whatever policy a team puts on the asset as well: retries are not to multiply."""
     down = [StateUnavailable("gone")] * 5
     tried, failure = attempts(dg.RetryPolicy(max_retries=2), *down)
     assert (tried, failure.allow_retries) == (3, False)
