@@ -103,7 +103,7 @@ def test_the_example_of_the_resource_is_valid() -> None:
 
 def test_the_examples_for_dagster_load_and_the_test_in_them_passes() -> None:
     """docs/dagster.md: definitions load, automation is on the assets, the example of a test is one."""
-    instance, automated, testing = python_examples(ROOT / "docs" / "dagster.md")
+    instance, automated, one_process, testing = python_examples(ROOT / "docs" / "dagster.md")
     namespace: dict[str, Any] = {"__name__": "example"}
     exec(instance, namespace)
     dg.Definitions.validate_loadable(namespace["defs"])
@@ -112,6 +112,9 @@ def test_the_examples_for_dagster_load_and_the_test_in_them_passes() -> None:
     defs = dg.Definitions.merge(namespace["pipeline"], dg.Definitions(resources=resources))
     specs = defs.resolve_all_asset_specs()
     assert all(spec.automation_condition is not None for spec in specs)
+    exec(one_process, namespace)
+    alone = dg.Definitions.merge(defs, namespace["one_process"].load_fn())
+    assert alone.resolve_implicit_global_asset_job_def().executor_def is dg.in_process_executor
     exec(testing, namespace)
     namespace["test_a_day"]()
 
