@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,8 @@ from live_project import Live
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 PATIENCE_MILLISECONDS = 120_000
+# Where the pictures of README and docs are renewed: SCREENSHOTS=docs/images pytest …/test_user_interface.py
+KEPT = os.environ.get("SCREENSHOTS")
 
 
 @pytest.fixture
@@ -30,10 +34,20 @@ def page() -> Iterator[Any]:
         browser.close()
 
 
-def test_a_day_is_materialized_by_clicking_and_shows_what_it_cost(live: Live, page: Any) -> None:
+def picture(page: Any, folder: Path, name: str) -> None:
+    """Taken by every run of the test, so that the one that is kept can be renewed by it."""
+    file = (Path(KEPT) if KEPT else folder) / name
+    page.wait_for_timeout(1000)  # things move into place
+    page.screenshot(path=str(file), type="jpeg", quality=80)
+    assert file.stat().st_size > 5000
+
+
+def test_a_day_is_materialized_by_clicking_and_shows_what_it_cost(
+    live: Live, page: Any, tmp_path: Path
+) -> None:
     """The graph shows the assets; yesterday turns green; its metadata has numbers and a picture."""
     on = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
-    live.record(on, *range(5000, 5004))
+    live.record(on, *range(5000, 5012))
     page.goto(f"{live.dagster.url}/locations/llm_assets/asset-groups/audio_insights")
     for asset in ("recordings", "transcripts", "insights"):
         page.get_by_text(asset, exact=True).first.wait_for()
@@ -53,6 +67,13 @@ def test_a_day_is_materialized_by_clicking_and_shows_what_it_cost(live: Live, pa
     cost = page.get_by_role("row").filter(has=page.get_by_text("cost_usd", exact=True)).last
     assert float(re.findall(r"[0-9.]+(?:e-[0-9]+)?", cost.inner_text())[-1]) > 0
     page.get_by_text("Show Markdown").first.click()
-    picture = page.locator('img[alt="Calls over time and cost by model"]')
-    picture.wait_for()
-    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 640
+    chart = page.locator('img[alt="Calls over time and cost by model"]')
+    chart.wait_for()
+    assert chart.evaluate("image => image.decode().then(() => image.naturalWidth)") == 640
+    page.set_viewport_size({"width": 1200, "height": 640})
+    picture(page, tmp_path, "run-chart.jpg")
+
+    page.set_viewport_size({"width": 1400, "height": 700})
+    page.goto(f"{live.dagster.url}/locations/llm_assets/asset-groups/audio_insights")
+    page.get_by_text("6 / 6 Passed").first.wait_for()
+    picture(page, tmp_path, "asset-graph.jpg")
