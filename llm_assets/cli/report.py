@@ -107,7 +107,7 @@ def _made(database: str, month: Month | None) -> Report:
             )
         report = make_report(database, month or latest)
     except WarehouseMissing as error:
-        raise NothingThere(str(error)) from error
+        raise NothingThere(f"{error}; --database names another place") from error
     if not report.rows.has_rows:
         click.echo(f"There are no rows of {report.month}; the latest month with rows is {latest}.", err=True)
     return report

@@ -86,7 +86,7 @@ def sql_command(sql: str | None, output_format: str, limit: int | None, database
     try:
         _answer(path, sql, output_format, limit)
     except WarehouseMissing as error:
-        raise NothingThere(str(error)) from error
+        raise NothingThere(f"{error}; --database names another place") from error
     except WarehouseError as error:
         raise QueryRefused(str(error)) from error
 

@@ -1,13 +1,15 @@
 """What the environment says, read once into a frozen value. Nothing else in the project reads it.
 
 Relative paths are relative to the project's root, never to where a process happens to run: the root is
-the nearest folder with a `workspace.yaml` at or above `DAGSTER_HOME`, else at or above the working
-directory, else at or above this package; without any, it is `DAGSTER_HOME` or the working directory.
+the nearest folder with a `workspace.yaml`, or with the configuration of a project of `dg`, at or above
+`DAGSTER_HOME`, else at or above the working directory, else at or above this package; without any, it is
+`DAGSTER_HOME` or the working directory.
 """
 
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -78,14 +80,36 @@ def project_root(environ: Mapping[str, str] = os.environ) -> Path:
     home = environ.get("DAGSTER_HOME", "").strip()
     starts = [Path(home).expanduser()] if home else []
     starts.append(Path.cwd())
-    found = (nearest_with_marker(start) for start in [*starts, _PACKAGE])
+    found = (_nearest(start, _is_project) for start in [*starts, _PACKAGE])
     return next((root for root in found if root is not None), starts[0].resolve())
 
 
 def nearest_with_marker(start: Path) -> Path | None:
     """The nearest folder at or above `start` that holds a `workspace.yaml`."""
+    return _nearest(start, _has_marker)
+
+
+def _nearest(start: Path, is_it: Callable[[Path], bool]) -> Path | None:
     start = start.resolve()
-    return next((folder for folder in [start, *start.parents] if (folder / ROOT_MARKER).is_file()), None)
+    return next((folder for folder in [start, *start.parents] if is_it(folder)), None)
+
+
+def _has_marker(folder: Path) -> bool:
+    return (folder / ROOT_MARKER).is_file()
+
+
+def _is_project(folder: Path) -> bool:
+    return _has_marker(folder) or _is_dg_project(folder)
+
+
+def _is_dg_project(folder: Path) -> bool:
+    if (folder / "dg.toml").is_file():
+        return True
+    try:
+        tools = tomllib.loads((folder / "pyproject.toml").read_text("utf-8")).get("tool", {})
+    except (OSError, ValueError):  # none, or one that its own tools complain about
+        return False
+    return tools.get("dg", {}).get("directory_type") == "project"
 
 
 class _Reader:

@@ -70,6 +70,18 @@ def test_the_root_is_the_same_from_every_folder(project: Path, monkeypatch: pyte
     assert project_root({}) == project
 
 
+def test_a_project_of_dg_is_a_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project that `create-dagster` made has no workspace.yaml, and DAGSTER_HOME is mostly elsewhere."""
+    home, project = tmp_path / "home", tmp_path / "project"
+    (project / "src").mkdir(parents=True)
+    home.mkdir()
+    monkeypatch.chdir(project / "src")
+    (project / "pyproject.toml").write_text("[tool.dg]\ndirectory_type = 'workspace'\n")
+    assert project_root({"DAGSTER_HOME": str(home)}) != project.resolve()
+    (project / "pyproject.toml").write_text("[tool.dg]\ndirectory_type = 'project'\n")
+    assert project_root({"DAGSTER_HOME": str(home)}) == project.resolve()
+
+
 def test_dagster_home_goes_before_the_working_directory(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
