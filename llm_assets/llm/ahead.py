@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from llm_assets.llm.pools.bucket import Sent
 from llm_assets.llm.pools.values import Grant, Return, Want
@@ -21,12 +22,21 @@ _MORE = 2.0
 NOTHING = Want(0, 0.0)
 
 
+class _Side(NamedTuple):
+    """What a grant was charged in one bucket."""
+
+    bucket: str
+    counts_tokens: bool
+    charge: Sent
+
+
 @dataclass(slots=True)
 class _Stock:
     grant: Grant
     requests: float
     tokens: float
     taken_at: float
+    sides: list[_Side]
 
 
 class Ahead:
@@ -82,7 +92,8 @@ class Ahead:
     def add(self, grant: Grant | None, now: float) -> None:
         """What the pool gave; `now` is when it was asked."""
         if grant is not None:
-            self._stocks.append(_Stock(grant, grant.want.requests, grant.want.tokens, now))
+            sides = [_Side(name, name.startswith("tokens"), charge) for name, charge in grant.sent.items()]
+            self._stocks.append(_Stock(grant, grant.want.requests, grant.want.tokens, now, sides))
             self._may_run_out = True
 
     def give_back(self, now: float) -> list[Return]:
@@ -104,24 +115,21 @@ class Ahead:
 
 def _part(stock: _Stock, want: Want, age: float) -> Grant:
     """The part of the charge that is the next request's: what is left in stock is charged after it."""
-    whole = stock.grant.want
     at = stock.grant.at + age
     sent: dict[str, Sent] = {}
-    for name, charge in stock.grant.sent.items():
-        by_tokens = name.startswith("tokens")
-        amount = want.tokens if by_tokens else want.requests
-        left, of = (stock.tokens, whole.tokens) if by_tokens else (stock.requests, whole.requests)
-        used_before = of - left - amount
-        in_transit = charge.in_transit + used_before
-        mark = charge.mark - left
-        sent[name] = charge._replace(amount=amount, mark=mark, at=at, in_transit=in_transit, followed=left)
+    for bucket, counts_tokens, charge in stock.sides:
+        amount, left = (want.tokens, stock.tokens) if counts_tokens else (want.requests, stock.requests)
+        in_transit = charge.in_transit + (charge.amount - left - amount)
+        sent[bucket] = Sent(
+            amount, charge.mark - left, at, in_transit, charge.overflowed, left, charge.raised, charge.unsent
+        )
     return Grant(want, sent, at)
 
 
 def _rest(stock: _Stock) -> Return:
     left = Want(stock.requests, stock.tokens)
     sent = {
-        name: charge._replace(amount=left.tokens if name.startswith("tokens") else left.requests)
-        for name, charge in stock.grant.sent.items()
+        bucket: charge._replace(amount=left.tokens if counts_tokens else left.requests)
+        for bucket, counts_tokens, charge in stock.sides
     }
     return Return(grant=Grant(left, sent, stock.grant.at), answered=False, unsent=True)

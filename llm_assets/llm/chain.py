@@ -193,7 +193,8 @@ def _surely_fits(request: Request, link: Link) -> bool:
     characters = framing_tokens(request) + len(told_schema(request))
     for message in request.messages:
         characters += len(message.content)
-    return characters <= _most_input(request, link)
+    # At least half of the window is for the input.
+    return characters <= link.model.context_window // 2 or characters <= _most_input(request, link)
 
 
 def _most_input(request: ChatRequest, link: Link) -> int:

@@ -71,7 +71,7 @@ class Exchange:
     async def _exchange(self) -> Found:
         """Send, keep the answer, and hand everything back with what became of it, whatever becomes of it."""
         services, call = self._services, self._call
-        journal, provider = services.journal, call.link.provider
+        journal, provider, clock = services.journal, call.link.provider, services.clock
         returned: Return | None = None
         spent: Spending | None = NOTHING
         is_sent = overloaded = False
@@ -84,7 +84,9 @@ class Exchange:
                 services.require_open()
             # Unless something better is known: it may have been billed, and told the limiter nothing.
             is_sent, spent = True, None
-            response = await _send(services, call)
+            call.tally.send(clock.now())
+            response = await services.transport.send(call.wire)
+            call.tally.receive(response.status, provider.request_id(response.headers), clock.now())
             # The answer is here: however long it takes to keep, nobody cuts it short.
             self.give_up_at = math.inf
             answer, error = _parse(call, response)
@@ -134,18 +136,6 @@ class Exchange:
             services.budget.record(spent)
         else:
             services.budget.settle(self._reservation, spent)
-
-
-async def _send(services: Services, call: Call) -> HttpResponse:
-    tally, clock = call.tally, services.clock
-    tally.attempts += 1
-    tally.http_status = tally.request_id = None
-    started = clock.now()
-    response = await services.transport.send(call.wire)
-    tally.latency_seconds = clock.now() - started
-    tally.http_status = response.status
-    tally.request_id = call.link.provider.request_id(response.headers)
-    return response
 
 
 def _parse(call: Call, response: HttpResponse) -> tuple[Answer | None, CallFailed | None]:

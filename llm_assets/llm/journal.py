@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from functools import cache
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from llm_assets.llm.databases.base import Transaction
 from llm_assets.llm.journal_entry import Entry, dump_entry, load_entry
 from llm_assets.llm.models import ModelConfig
 from llm_assets.llm.remembered import Remembered
 from llm_assets.llm.requests import ChatRequest, Endpoint, OutputSchema, Request, TranscriptionRequest
-from llm_assets.llm.state import State, Transaction
+from llm_assets.llm.state import State
 
 _KEY_VERSION = 1
 _KEYS_PER_QUERY = 500  # SQLite takes 999 values in older builds
@@ -179,8 +180,8 @@ class Journal:
 
         return await self._state.run(operation)
 
-    async def record(self, key: bytes, entry: Entry, server: str) -> None:
-        """Keep an answer of `server`. It survives a power cut once this returns."""
+    def record(self, key: bytes, entry: Entry, server: str) -> Awaitable[None]:
+        """Keep an answer of `server`. It survives a power cut once this has been waited for."""
         values: dict[str, Any] = {
             "key": key,
             "owner": self._owner,
@@ -193,7 +194,7 @@ class Journal:
             "entry": dump_entry(entry),
             "created_at": entry.finished_at.timestamp(),
         }
-        await self._state.run_together(_record, values, durable=True)
+        return self._state.run_together(_record, values, durable=True)
 
     async def withdraw(self, key: bytes) -> None:
         """The request failed without an answer: nothing was billed, nothing is open."""

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from llm_assets.errors import StateMissing
+from llm_assets.llm.databases.base import Transaction
 from llm_assets.llm.databases.select import make_database
-from llm_assets.llm.state import State, Transaction
+from llm_assets.llm.state import State
 
 
 @dataclass(frozen=True, slots=True)

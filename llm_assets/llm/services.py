@@ -49,6 +49,18 @@ class Tally:
     latency_seconds: float = 0.0
     uninformed_refusals: int = 0
     on_the_wire: bool = False
+    sent_at: float = 0.0
+
+    def send(self, now: float) -> None:
+        """One more attempt begins."""
+        self.attempts += 1
+        self.http_status = self.request_id = None
+        self.sent_at = now
+
+    def receive(self, status: int, request_id: str | None, now: float) -> None:
+        """Its answer came, whatever it says."""
+        self.latency_seconds = now - self.sent_at
+        self.http_status, self.request_id = status, request_id
 
 
 class Exchange(Protocol):

@@ -14,83 +14,25 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from llm_assets.errors import StateUnavailable
+from llm_assets.llm.databases.base import Database, OutOfReach, Transaction
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
-Row = Sequence[Any]
 _LOG = logging.getLogger(__name__)
 _RETRY_EVERY_SECONDS = 0.05
 _OPEN_AGAIN_SECONDS = 0.2
-# A transaction costs as much as many operations; no answer of a model comes as fast as this.
-_GATHER_SECONDS = 0.002
+# A transaction costs as much as many operations; no answer of a model comes as fast as this. Where the disk
+# is slow the next one is larger: for each moment of work the thread rests two.
+_GATHER_AT_LEAST_SECONDS = 0.002
+_GATHER_AT_MOST_SECONDS = 0.01
+_REST_PER_WORK = 2.0
 # So many do not wait for more.
 _ENOUGH = 48
-
-
-class Rows(Protocol):
-    """What a statement gave back; the part of it that SQLite's and SQLAlchemy's cursors have in common."""
-
-    @property
-    def rowcount(self) -> int: ...
-    def fetchone(self) -> Any: ...
-    def fetchall(self) -> Sequence[Any]: ...
-
-
-class Transaction(Protocol):
-    """An open transaction. Statements name their parameters `:like_this` and run on every database."""
-
-    def execute(self, statement: str, parameters: Mapping[str, Any] = ...) -> Rows: ...
-    def execute_many(self, statement: str, parameters: Sequence[Mapping[str, Any]]) -> None:
-        """Run a statement that gives nothing back once for each of `parameters`, of which there is one."""
-        ...
-
-    def now(self) -> float:
-        """Seconds since the epoch, by the clock that all who share the state have in common."""
-        ...
-
-    def is_gone(self, client: str) -> bool:
-        """Whether a client is known to be dead before its lease is over. False where that cannot be known."""
-        ...
-
-
-class Database(Protocol):
-    """A database that holds the state, used by one thread."""
-
-    name: str
-
-    @property
-    def errors(self) -> tuple[type[Exception], ...]:
-        """What it raises, as against what an operation raises."""
-        ...
-
-    def is_passing(self, error: Exception) -> bool:
-        """Whether it is worth trying again: the database is held by another process, or was out of reach."""
-        ...
-
-    def is_committed(self) -> bool:
-        """Whether the last transaction was committed although it failed: its answer was lost on the way."""
-        ...
-
-    def open(self) -> None:
-        """Raises OutOfReach when it is worth trying again, StateUnavailable when it is not."""
-        ...
-
-    def transaction(self, *, durable: bool) -> AbstractContextManager[Transaction]: ...
-    def show_alive(self, client: str) -> None:
-        """Let others know, without a lease, as long as this process lives, where that can be done."""
-        ...
-
-    def close(self) -> None: ...
-
-
-class OutOfReach(StateUnavailable):
-    """For every operation, whatever it is, and perhaps only for now."""
 
 
 @dataclass(slots=True)
@@ -287,6 +229,7 @@ class State:
 
     def _serve(self) -> None:
         while (batch := self._batches.get()) is not None:
+            started = time.monotonic()
             error = self._commit_with_patience(batch)
             alone = [one for job in batch for one in job.alone()] if error is not None else []
             if len(alone) > 1 and not isinstance(error, OutOfReach):
@@ -296,7 +239,7 @@ class State:
             else:
                 for job in batch:
                     job.error = error
-            self._wake(batch)
+            self._wake(batch, time.monotonic() - started)
 
     def _commit_with_patience(self, batch: list[_Job]) -> Exception | None:
         """Commit the batch, trying again while the database is out of reach; the error that remains."""
@@ -321,19 +264,20 @@ class State:
             else:
                 return None
 
-    def _wake(self, batch: list[_Job]) -> None:
+    def _wake(self, batch: list[_Job], took_seconds: float) -> None:
         """Wake the callers, with one call into the event loop."""
         try:
-            self._loop.call_soon_threadsafe(self._resolve, batch)
+            self._loop.call_soon_threadsafe(self._resolve, batch, took_seconds)
         except RuntimeError:  # the loop is closed: nobody waits any more, and what was committed stays
             return
 
-    def _resolve(self, batch: list[_Job]) -> None:
+    def _resolve(self, batch: list[_Job], took_seconds: float) -> None:
         for job in batch:
             job.wake()
         # The callers go on first, so that what they ask for next is in the next transaction.
         if sum(len(job.futures) for job in batch) > 1:
-            self._gathering = self._loop.call_later(_GATHER_SECONDS, self._hand_over)
+            rest = max(_GATHER_AT_LEAST_SECONDS, min(_REST_PER_WORK * took_seconds, _GATHER_AT_MOST_SECONDS))
+            self._gathering = self._loop.call_later(rest, self._hand_over)
         else:
             self._loop.call_soon(self._hand_over)
 

@@ -17,6 +17,7 @@ import pytest
 from scripted_server import ScriptedServer, answer, scripted_server
 
 from llm_assets.llm.client import LLMClient
+from llm_assets.llm.databases.base import Database
 from llm_assets.llm.databases.sql import SqlDatabase
 from llm_assets.llm.databases.sqlite import SqliteDatabase
 from llm_assets.llm.journal import AskedElsewhere, Journal
@@ -24,7 +25,7 @@ from llm_assets.llm.journal_contents import Intent, open_contents
 from llm_assets.llm.journal_entry import Entry
 from llm_assets.llm.models import ClientConfig, ModelConfig
 from llm_assets.llm.requests import Answer, ChatRequest, Message
-from llm_assets.llm.state import Database, State
+from llm_assets.llm.state import State
 from llm_assets.usage import Usage
 
 LONG_ENOUGH_SECONDS = 30.0

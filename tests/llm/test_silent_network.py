@@ -13,8 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from llm_assets.errors import StateUnavailable
+from llm_assets.llm.databases.base import Transaction
 from llm_assets.llm.databases.sql import SqlDatabase
-from llm_assets.llm.state import State, Transaction
+from llm_assets.llm.state import State
 
 LONG_ENOUGH_SECONDS = 20.0
 """What takes longer than this hangs."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from llm_assets.llm.databases.base import Database
 from llm_assets.llm.databases.sql import ANSWER_SECONDS, SqlDatabase
 from llm_assets.llm.databases.sqlite import SqliteDatabase
-from llm_assets.llm.state import Database
 
 
 def make_database(state: str | None, *, answer_seconds: float = ANSWER_SECONDS) -> Database:

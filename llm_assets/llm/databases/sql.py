@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from llm_assets.errors import ConfigurationError, MissingExtra, StateUnavailable
-from llm_assets.llm.state import OutOfReach, Rows
+from llm_assets.llm.databases.base import OutOfReach, Rows
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine, TextClause

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import BaseFileLock, FileLock, Timeout
 
 from llm_assets.errors import StateUnavailable
-from llm_assets.llm.state import OutOfReach, Rows
+from llm_assets.llm.databases.base import OutOfReach, Rows
 
 # Answers lie in the order they came. In the order of their keys, which are hashes, each would rewrite
 # another page of the file: three times the time.

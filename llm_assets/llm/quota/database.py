@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
+from llm_assets.llm.databases.base import Transaction
 from llm_assets.llm.quota.base import Operation, Result
-from llm_assets.llm.state import State, Transaction
+from llm_assets.llm.state import State
 
 _SELECT = "SELECT value FROM quota WHERE key = :key"
 _UPSERT = (
