@@ -87,6 +87,6 @@ _ALL = (
         "litellm_router", "use_litellm_router.py", ("litellm>=1.100,<2",), options={"all_at_once": True}
     ),
     Contender("openai_semaphore", "use_openai_semaphore.py", _OPENAI),
-    Contender("bare_aiohttp", "use_bare_aiohttp.py", ("aiohttp>=3.10,<4",)),
+    Contender("bare_aiohttp", "use_bare_aiohttp.py", ("aiohttp>=3.10,<4", "uvloop>=0.21")),
 )
 CONTENDERS = {contender.name: contender for contender in _ALL}

@@ -28,11 +28,17 @@ _OURS = (
     Contender("llm_assets: no budget", _SCRIPT, options={"state": "sqlite"}),
     Contender("llm_assets: budget, in memory", _SCRIPT, options={"budget_usd": _BUDGET_USD}),
     Contender("llm_assets: in memory", _SCRIPT),
+    Contender(
+        "llm_assets: uvloop",
+        _SCRIPT,
+        options={"state": "sqlite", "budget_usd": _BUDGET_USD, "loop": "uvloop"},
+    ),
 )
+_BASES = (CONTENDERS[BASE], replace(CONTENDERS[BASE], name=f"{BASE}: uvloop", options={"loop": "uvloop"}))
 _OTHERS = ("lm_deluge", "aiolimiter", "litellm_router", "openai_semaphore")
 MEASURED = {
     contender.name: contender
-    for contender in (CONTENDERS[BASE], *_OURS, *(replace(CONTENDERS[name], options={}) for name in _OTHERS))
+    for contender in (*_BASES, *_OURS, *(replace(CONTENDERS[name], options={}) for name in _OTHERS))
 }
 
 Sample = dict[str, float]
@@ -40,8 +46,11 @@ Tell = Callable[[str, int, Sample | None], None]
 
 
 async def measure(names: Collection[str], *, repeats: int, quick: bool, tell: Tell) -> dict[str, Any]:
-    """Figures by contender, ratios of medians. `bare_aiohttp` always runs: the others are held against it."""
-    chosen = [contender for name, contender in MEASURED.items() if name == BASE or name in names]
+    """Figures by contender, ratios of medians. `bare_aiohttp` always runs: the others are held
+    against it, in the same event loop."""
+    held_against = {name: _base_of(MEASURED[name]) for name in names} | {BASE: BASE}
+    wanted = {*held_against, *held_against.values()}
+    chosen = [contender for name, contender in MEASURED.items() if name in wanted]
     calls = _QUICK_CALLS if quick else _CALLS
     samples: dict[str, list[Sample]] = {contender.name: [] for contender in chosen}
     for turn in range(repeats):
@@ -55,8 +64,15 @@ async def measure(names: Collection[str], *, repeats: int, quick: bool, tell: Te
         "repeats": repeats,
         "concurrency": _CONCURRENCY,
         "load_average": round(os.getloadavg()[0], 2),
-        "contenders": {name: _figures(taken, samples[BASE]) for name, taken in samples.items()},
+        "contenders": {
+            contender.name: _figures(samples[contender.name], samples[_base_of(contender)])
+            for contender in chosen
+        },
     }
+
+
+def _base_of(contender: Contender) -> str:
+    return f"{BASE}: uvloop" if contender.options.get("loop") == "uvloop" else BASE
 
 
 async def _sample(contender: Contender, calls: int) -> Sample:

@@ -150,6 +150,15 @@ class Outcomes:
         return {"answered": self.answered, "lost": lost, "errors": dict(self.errors), **self.measured}
 
 
+def _loop_factory(job: Job) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The option `loop` is `uvloop`, or it is asyncio's own."""
+    if job.options.get("loop") != "uvloop":
+        return None
+    import uvloop  # only where it is asked for
+
+    return uvloop.new_event_loop
+
+
 def _peak_rss_mb() -> float:
     # Linux hands the parent's peak down in ru_maxrss; VmHWM is this program's own.
     try:
@@ -167,6 +176,6 @@ async def warm(job: Job, ask: Callable[[Row], Awaitable[object]]) -> None:
 def run(work: Callable[[Job, Outcomes], Coroutine[Any, Any, None]]) -> None:
     """The whole life of a contender's script."""
     job, outcomes = Job.read(sys.stdin.readline()), Outcomes()
-    with redirect_stdout(sys.stderr):
-        asyncio.run(work(job, outcomes))
+    with redirect_stdout(sys.stderr), asyncio.Runner(loop_factory=_loop_factory(job)) as runner:
+        runner.run(work(job, outcomes))
     print(json.dumps(outcomes.report(job)), flush=True)
