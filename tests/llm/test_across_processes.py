@@ -354,38 +354,54 @@ async def test_an_answer_of_somebody_who_seemed_dead_counts(journals: Journals) 
 # ------------------------------------------------------------------------------- priorities
 
 
-async def test_the_more_urgent_process_goes_first(state: Path) -> None:
-    """A backfill waits for its quota with many requests; what a daily run asks later goes before them."""
-    per_second = 20.0
+async def between_the_urgent(server: ScriptedServer, state: Path, priority: int) -> tuple[int, int]:
+    """How many of a backfill's requests came between the first and the last of 20 urgent ones, and after."""
+    per_second = 10.0
+    level, at = 1.0, asyncio.get_running_loop().time()
 
-    async with scripted_server() as server:
-        level, at = 1.0, asyncio.get_running_loop().time()
+    def script(request: dict[str, Any], number: int) -> dict[str, Any]:
+        nonlocal level, at
+        now = asyncio.get_running_loop().time()
+        level, at = level + (now - at) * per_second - 1, now
+        server.headers = {
+            "x-ratelimit-limit-requests": str(int(per_second * 60)),
+            "x-ratelimit-remaining-requests": str(max(int(level), 0)),
+            "x-ratelimit-reset-requests": "60s",
+        }
+        return answer()
 
-        def script(request: dict[str, Any], number: int) -> dict[str, Any]:
-            nonlocal level, at
-            now = asyncio.get_running_loop().time()
-            level, at = level + (now - at) * per_second - 1, now
-            server.headers = {
-                "x-ratelimit-limit-requests": str(int(per_second * 60)),
-                "x-ratelimit-remaining-requests": str(max(int(level), 0)),
-                "x-ratelimit-reset-requests": "60s",
-            }
-            return answer()
-
-        server.script = script
-        backfill = {"keys": [f"backfill {number}" for number in range(60)], "priority": -1}
-        daily = {"keys": [f"daily {number}" for number in range(10)], "priority": 0}
-        limits = {"gpt-6-luna": {"requests_per_minute": int(per_second * 60)}}
-        async with workers(server, state, backfill, daily, limits=limits) as (low, high):
-            low.go()
-            await server.asked(5)
-            high.go()
-            assert [await high.ended(), await low.ended()] == [0, 0]
+    server.script = script
+    backfill = {"keys": [f"backfill {number}" for number in range(60)], "priority": -1}
+    daily = {"keys": [f"daily {number}" for number in range(20)], "priority": priority}
+    limits = {"gpt-6-luna": {"requests_per_minute": int(per_second * 60)}}
+    async with workers(server, state, backfill, daily, limits=limits) as (low, high):
+        low.go()
+        await server.asked(5)
+        high.go()
+        assert [await high.ended(), await low.ended()] == [0, 0]
     order = [text.split()[0] for text in asked(server)]
-    assert (order.count("backfill"), order.count("daily")) == (60, 10)
+    assert (order.count("backfill"), order.count("daily")) == (60, 20)
     first, last = order.index("daily"), len(order) - order[::-1].index("daily")
-    assert order[first:last].count("backfill") <= 2, order
-    assert order[last:].count("backfill") >= 5, "there was nothing left to go before"
+    return order[first:last].count("backfill"), order[last:].count("backfill")
+
+
+async def test_the_more_urgent_process_goes_first(state: Path) -> None:
+    """A backfill waits for its quota with many requests; what a daily run asks later goes before them.
+
+    Of equals each would go in its turn, 19 of the backfill between 20. A process that comes more than half
+    a second late is passed over, and a busy machine may hold it up longer: a few may go before it then.
+    """
+    async with scripted_server() as server:
+        between, after = await between_the_urgent(server, state, priority=0)
+    assert between <= 9
+    assert after >= 5, "there was nothing left to go before"
+
+
+async def test_processes_of_one_priority_take_turns(state: Path) -> None:
+    """The same without a priority, so that the figure above means something."""
+    async with scripted_server() as server:
+        between, _ = await between_the_urgent(server, state, priority=-1)
+    assert between > 9
 
 
 # ------------------------------------------------------------------------------- ending in the middle

@@ -38,8 +38,8 @@ class Counted(MemoryQuota):
         return self.state["buckets"]["requests_per_minute"][2]
 
 
-async def full_pool(store: Counted, name: str = "a") -> Limiter:
-    limiter = Limiter(store, Client(id=name))
+async def full_pool(store: Counted, name: str = "a", priority: int = 0) -> Limiter:
+    limiter = Limiter(store, Client(id=name, priority=priority))
     grant = await limiter.acquire("m", Want(1, 10), LIMITS, max_wait_seconds=10)
     full = {
         "requests": DimensionReport(LIMIT, LIMIT - 1, None),
@@ -112,5 +112,39 @@ def test_what_was_taken_ahead_does_not_overtake_who_waits() -> None:
         assert not waiting.done()
         await ask(one, 1, 0.0)
         assert waiting.done()
+
+    run_virtual(scenario())
+
+
+def test_a_backfill_with_leave_in_hand_does_not_starve_an_urgent_run() -> None:
+    """Once the urgent one has to wait, the backfill sends for a tenth of a second more, and then nothing."""
+
+    async def scenario() -> None:
+        store, loop = Counted(), asyncio.get_running_loop()
+        urgent = await full_pool(store, "urgent", priority=0)
+        backfill = Limiter(store, Client(id="backfill", priority=-1))
+        started, nearly_empty = list[float](), asyncio.Event()
+
+        async def hurry() -> None:
+            while True:
+                grant = await backfill.acquire("m", Want(1, 10), LIMITS, max_wait_seconds=999)
+                started.append(loop.time())
+                if store.level() <= LIMIT / 10:
+                    nearly_empty.set()
+                await asyncio.sleep(0.0004)
+                backfill.settle("m", Return(grant=grant))
+
+        async with asyncio.TaskGroup() as group:
+            hurrying = [group.create_task(hurry()) for _ in range(4)]
+            await nearly_empty.wait()
+            assert len(started) > 1000
+            waits_from = loop.time()
+            # As much as is there, so that nothing is left for anybody else.
+            await urgent.acquire("m", Want(int(store.level()) + 1000, 10), LIMITS, max_wait_seconds=999)
+            assert loop.time() - waits_from > 0.5
+            late = [moment for moment in started if moment > waits_from + 0.101]
+            assert late == []
+            for task in hurrying:
+                task.cancel()
 
     run_virtual(scenario())

@@ -16,9 +16,12 @@ from llm_assets.llm.budget import Budget
 from llm_assets.llm.databases.sql import SqlDatabase
 from llm_assets.llm.databases.sqlite import SqliteDatabase
 from llm_assets.llm.ledger import Spending
+from llm_assets.llm.limits import Limiter
 from llm_assets.llm.models import BudgetConfig, Limits
+from llm_assets.llm.pools.bucket import Kind
 from llm_assets.llm.pools.exchange import exchange
 from llm_assets.llm.pools.values import Client, Return, Want
+from llm_assets.llm.providers.base import DimensionReport
 from llm_assets.llm.quota.base import QuotaStore
 from llm_assets.llm.quota.database import DatabaseQuota
 from llm_assets.llm.quota.memory import MemoryQuota
@@ -110,6 +113,46 @@ async def test_a_bucket_is_shared(stores: tuple[QuotaStore, QuotaStore]) -> None
     assert (len(first.grants), len(second.grants), len(third.grants)) == (1, 1, 0)
     assert third.wait_seconds is not None
     assert third.wait_seconds > 1
+
+
+async def test_leave_in_hand_does_not_go_before_who_is_more_urgent(
+    stores: tuple[QuotaStore, QuotaStore],
+) -> None:
+    """A backfill at full speed uses up what it has taken ahead, and then waits until the urgent is served."""
+    limits, order, at_full_speed = Limits(requests_per_minute=6000), list[str](), asyncio.Event()
+    backfill = Limiter(stores[0], Client(id="backfill", priority=-1))
+    urgent = Limiter(stores[1], Client(id="urgent", priority=0))
+    told: dict[Kind, DimensionReport] = {"requests": DimensionReport(6000, 5999, None)}
+    grant = await urgent.acquire("p", Want(1, 0), limits, max_wait_seconds=10)
+    urgent.settle("p", Return(grant=grant, reports=told))
+    await asyncio.sleep(0.2)
+
+    async def ask(name: str, limiter: Limiter) -> None:
+        grant = await limiter.acquire("p", Want(1, 0), limits, max_wait_seconds=60)
+        order.append(name)
+        limiter.settle("p", Return(grant=grant))
+
+    async def hurry() -> None:
+        while True:
+            await ask("backfill", backfill)
+            if len(order) >= 500:
+                at_full_speed.set()
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group:
+        hurrying = [group.create_task(hurry()) for _ in range(8)]
+        await at_full_speed.wait()
+        # More than is left, so the backfill goes on with what it has in hand and no further.
+        await urgent.acquire("p", Want(5600, 0), limits, max_wait_seconds=60)
+        order.clear()
+        await asyncio.gather(*(ask("urgent", urgent) for _ in range(100)))
+        served = list(order)
+        for task in hurrying:
+            task.cancel()
+    assert served.count("urgent") == 100
+    assert served.count("backfill") <= 30, "of equals every other one would be the backfill's"
+    for limiter in (backfill, urgent):
+        await limiter.aclose()
 
 
 async def test_redis_forgets_its_scripts_and_we_go_on(redis_socket: str) -> None:
