@@ -36,8 +36,10 @@ WORKER = """
 import asyncio, json, sys
 from contextlib import nullcontext
 from llm_assets import ChatRequest, ClientConfig, LLMClient, Message, stop_on_sigterm
+from llm_assets.llm.pools import line
 
-async def main(config, keys, stops_on_sigterm, **more):
+async def main(config, keys, stops_on_sigterm, grace_seconds=None, **more):
+    line._TURN_GRACE_SECONDS = grace_seconds or line._TURN_GRACE_SECONDS
     with stop_on_sigterm() if stops_on_sigterm else nullcontext():
         async with LLMClient(ClientConfig.model_validate(config), **more) as client:
             print("ready", flush=True)
@@ -371,8 +373,9 @@ async def between_the_urgent(server: ScriptedServer, state: Path, priority: int)
         return answer()
 
     server.script = script
-    backfill = {"keys": [f"backfill {number}" for number in range(60)], "priority": -1}
-    daily = {"keys": [f"daily {number}" for number in range(20)], "priority": priority}
+    grace = {"grace_seconds": LONG_ENOUGH_SECONDS}  # a busy machine holds processes up: nobody is passed over
+    backfill = {"keys": [f"backfill {number}" for number in range(80)], "priority": -1, **grace}
+    daily = {"keys": [f"daily {number}" for number in range(20)], "priority": priority, **grace}
     limits = {"gpt-6-luna": {"requests_per_minute": int(per_second * 60)}}
     async with workers(server, state, backfill, daily, limits=limits) as (low, high):
         low.go()
@@ -380,7 +383,7 @@ async def between_the_urgent(server: ScriptedServer, state: Path, priority: int)
         high.go()
         assert [await high.ended(), await low.ended()] == [0, 0]
     order = [text.split()[0] for text in asked(server)]
-    assert (order.count("backfill"), order.count("daily")) == (60, 20)
+    assert (order.count("backfill"), order.count("daily")) == (80, 20)
     first, last = order.index("daily"), len(order) - order[::-1].index("daily")
     return order[first:last].count("backfill"), order[last:].count("backfill")
 
@@ -388,12 +391,11 @@ async def between_the_urgent(server: ScriptedServer, state: Path, priority: int)
 async def test_the_more_urgent_process_goes_first(state: Path) -> None:
     """A backfill waits for its quota with many requests; what a daily run asks later goes before them.
 
-    Of equals each would go in its turn, 19 of the backfill between 20. A process that comes more than half
-    a second late is passed over, and a busy machine may hold it up longer: a few may go before it then.
+    Of equals each would go in its turn, 19 of the backfill between 20.
     """
     async with scripted_server() as server:
         between, after = await between_the_urgent(server, state, priority=0)
-    assert between <= 9
+    assert between <= 5
     assert after >= 5, "there was nothing left to go before"
 
 
