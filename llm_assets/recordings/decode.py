@@ -21,9 +21,15 @@ from llm_assets.recordings.phase import in_phase
 
 SAMPLE_RATE = 16_000
 # Large, so that little is done for each frame of a codec outside of C.
-_BLOCK_SECONDS = 5
+_BLOCK_SECONDS = 5.0
+# Small, where mostly the first block is enough.
+_GLANCE_SECONDS = 0.25
 # Channels differ where the difference is louder than this share of the louder one.
 _SAME_WITHIN = 0.03
+# In steps of 16 bits, from one extreme to the other: digital silence, with the last bit's noise. What a
+# microphone picks up in an empty room is louder, and a constant is no sound.
+_SILENT_WITHIN_STEPS = 2
+_SURE_WITHIN_SECONDS = 1.0
 
 
 def decode_mono(audio: Audio, sample_rate: int = SAMPLE_RATE) -> Iterator[Samples]:
@@ -55,6 +61,28 @@ def channels_differ(audio: Audio) -> bool:
     return any(_differ(block) for block in decode_channels(audio))
 
 
+def is_silent(audio: Audio, duration_seconds: float) -> bool:
+    """Whether there is no sound at all on any channel: nothing is there to be heard, however quiet.
+
+    Ends at the first sound. Where less can be decoded than the recording is long, nobody knows the rest, so
+    it is not silent.
+
+    Raises:
+        RecordingUnreadable: not audio, or not a single sample can be decoded.
+    """
+    samples = 0
+    for block in _decode(audio, SAMPLE_RATE, None, _GLANCE_SECONDS):
+        if _sounds(block):
+            return False
+        samples += block.shape[-1]
+    return samples / SAMPLE_RATE >= duration_seconds - _SURE_WITHIN_SECONDS
+
+
+def _sounds(block: Samples) -> bool:
+    spread = block.max(axis=1).astype(np.int32) - block.min(axis=1)
+    return bool(spread.max() > _SILENT_WITHIN_STEPS)
+
+
 def _differ(block: Samples) -> bool:
     wide = block.astype(np.float32)
     loudest = np.square(wide).mean(axis=1).max()
@@ -62,7 +90,9 @@ def _differ(block: Samples) -> bool:
     return bool(apart > max(loudest * _SAME_WITHIN**2, 1.0))
 
 
-def _decode(audio: Audio, sample_rate: int, layout: str | None) -> Iterator[Samples]:
+def _decode(
+    audio: Audio, sample_rate: int, layout: str | None, block_seconds: float = _BLOCK_SECONDS
+) -> Iterator[Samples]:
     empty = True
     with open_audio(audio) as (container, stream):
         frames = (frame for packet in packets(container, stream) for frame in decoded(packet))
@@ -70,14 +100,16 @@ def _decode(audio: Audio, sample_rate: int, layout: str | None) -> Iterator[Samp
             frames = filled(frames)
         if layout == "mono" and stream.codec_context.channels == 2:
             frames = in_phase(frames)
-        for block in _resampled(frames, sample_rate, layout):
+        for block in _resampled(frames, sample_rate, layout, block_seconds):
             empty = False
             yield block
     if empty:
         raise RecordingUnreadable("no sound in it can be decoded")
 
 
-def _resampled(frames: Iterable[AudioFrame], sample_rate: int, layout: str | None) -> Iterator[Samples]:
+def _resampled(
+    frames: Iterable[AudioFrame], sample_rate: int, layout: str | None, block_seconds: float
+) -> Iterator[Samples]:
     """A stream may change its rate or channels midway (chained Ogg): then a new resampler takes over.
 
     Without a `layout` it is that of the first frame to the end.
@@ -90,7 +122,7 @@ def _resampled(frames: Iterable[AudioFrame], sample_rate: int, layout: str | Non
         target = target or frame.layout
         if shape != (seen := (frame.format.name, frame.layout.name, frame.sample_rate)):
             yield from _blocks(resampler, None)
-            resampler = AudioResampler("s16p", target, sample_rate, sample_rate * _BLOCK_SECONDS)
+            resampler = AudioResampler("s16p", target, sample_rate, round(sample_rate * block_seconds))
             shape = seen
         yield from _blocks(resampler, frame)
     yield from _blocks(resampler, None)

@@ -14,7 +14,7 @@ from itertools import count, tee
 
 from llm_assets.errors import RecordingSilent
 from llm_assets.recordings.container import Audio
-from llm_assets.recordings.decode import SAMPLE_RATE, channels_differ, decode_channels, decode_mono
+from llm_assets.recordings.decode import SAMPLE_RATE, channels_differ, decode_channels, decode_mono, is_silent
 from llm_assets.recordings.encode import ENCODINGS, Encoder, Encoding, Samples
 from llm_assets.recordings.gaps import has_gaps
 from llm_assets.recordings.limits import ChunkLimits, Listening
@@ -39,6 +39,7 @@ _TAKEN_CODECS = frozenset(
     {"aac", "flac", "mp3", "opus", "vorbis", "pcm_s16le", "pcm_s24le", "pcm_f32le", "pcm_alaw", "pcm_mulaw"}
 )
 _AS_IT_IS = Listening()
+_NO_SPEECH = "no speech: it is silent from beginning to end"
 
 
 def prepare_chunks(
@@ -52,6 +53,8 @@ def prepare_chunks(
         RecordingUnreadable: it cannot be decoded.
         RecordingSilent: nothing is heard in it.
     """
+    if is_silent(audio, recording.duration_seconds or 0.0):
+        raise RecordingSilent(_NO_SPEECH)
     apart = listening.channels == "split" and (recording.channels or 1) > 1 and channels_differ(audio)
     extension = _taken_as(recording)
     if extension is not None and limits.fits(recording) and not apart and _is_right_as_it_is(audio):
@@ -68,7 +71,7 @@ def prepare_chunks(
         silent = False
         yield chunk
     if silent:
-        raise RecordingSilent("no speech: it is silent from beginning to end")
+        raise RecordingSilent(_NO_SPEECH)
 
 
 def _taken_as(recording: Recording) -> str | None:
