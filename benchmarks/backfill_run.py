@@ -13,7 +13,7 @@ from typing import Any
 
 import dagster as dg
 
-START = date(2026, 1, 1)
+START = date(2025, 1, 1)
 DAYS_PER_RUN = 7
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
