@@ -188,6 +188,15 @@ class Budget:
             self._warned.add(model)
             self._warn(f"{model} is passed over: {error}")
 
+    def warn_overbilled(self, model: str, times: float) -> None:
+        """Say once per model that a call cost more than by the price list it could."""
+        if (key := f"{model} overbilled") not in self._warned:
+            self._warned.add(key)
+            self._warn(
+                f"{model} bills more than it can by its price and the request: from now on {times:.2f} times "
+                "as much is reserved for its calls; a cap may be passed by those on their way until now"
+            )
+
     def warn_waiting(self, seconds: float) -> None:
         """Say once that calls wait for the reservations of others, when they have waited for long."""
         if seconds > _SILENT_WAIT_SECONDS and "waiting" not in self._warned:

@@ -90,6 +90,8 @@ async def _wait_for_the_other(services: Services, call: Call) -> None:
 def _sent_now(services: Services, call: Call) -> Exchange | None:
     """Send at once where a place, leave and money are at hand; None when it takes a wait to get them."""
     window, budget, worst = services.window(call.link), services.budget, _worst(services, call)
+    if worst is not None:
+        worst = services.overbilled.most(call.link.model.model, worst)
     if call.key in services.on_the_wire or not (worst is None or budget.can_reserve_now(worst)):
         return None
     if not window.enter_now():
@@ -117,16 +119,17 @@ async def _sent_in_turn(services: Services, call: Call) -> Exchange:
 
 async def _get_leave_and_money(services: Services, call: Call) -> tuple[Grant, Reservation | None]:
     """Leave to send now, and the money for it: held last, so that it stands for calls on the wire only."""
-    budget, clock = services.budget, services.clock
+    budget, clock, model = services.budget, services.clock, call.link.model.model
     worst = _worst(services, call)
     if worst is None:
         return await _get_leave(services, call), None
     waited_seconds = 0.0
     while True:
-        await budget.require(worst)
+        await budget.require(services.overbilled.most(model, worst))
         grant = await _get_leave(services, call)
         try:
-            reservation = await budget.reserve(worst)
+            # Meanwhile an answer may have told that the model bills more.
+            reservation = await budget.reserve(services.overbilled.most(model, worst))
         except BaseException:
             _leave_unsent(services, call, grant)
             raise
@@ -136,8 +139,8 @@ async def _get_leave_and_money(services: Services, call: Call) -> tuple[Grant, R
         started = clock.now()
         if started > call.tally.give_up_at:
             raise RateLimited(
-                f"calls on their way hold the rest of the budget, and {call.link.model.model} could not be "
-                "asked within the call's deadline"
+                f"calls on their way hold the rest of the budget, and {model} could not be asked within the "
+                "call's deadline"
             )
         await budget.wait_for_returns()
         waited_seconds += clock.now() - started
@@ -146,7 +149,7 @@ async def _get_leave_and_money(services: Services, call: Call) -> tuple[Grant, R
 
 
 def _worst(services: Services, call: Call) -> Spending | None:
-    """The most the call can cost; None where no budget holds."""
+    """The most the call can cost by its prices; None where no budget holds."""
     if not services.budget.has_caps:
         return None
     model = call.link.model

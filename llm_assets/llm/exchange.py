@@ -99,8 +99,11 @@ class Exchange:
             if tokens is not None:
                 returned = returned._replace(tokens=tokens)
             entry = _entry(services, call, answer)
-            await self._keep(entry)
             spent = _spent(entry, call, self._reservation)
+            # At once, for meanwhile others reserve.
+            if self._reservation is not None and _is_more(spent, self._reservation.amount):
+                _learn(services, call, spent)
+            await self._keep(entry)
             return Found(entry, from_journal=False)
         except CallFailed as error:
             overloaded = isinstance(error, Overloaded)
@@ -175,6 +178,17 @@ def _spent(entry: Entry, call: Call, reservation: Reservation | None) -> Spendin
     most = _most(call, reservation)
     nano_usd = max(told.nano_usd, most.nano_usd)
     return Spending(nano_usd, max(told.tokens, most.tokens) if usage.is_estimated else told.tokens)
+
+
+def _is_more(spent: Spending, reserved: Spending) -> bool:
+    return spent.nano_usd > reserved.nano_usd or spent.tokens > reserved.tokens
+
+
+def _learn(services: Services, call: Call, spent: Spending) -> None:
+    """A call cost more than was reserved: reserve more from now on, and say so."""
+    times = services.overbilled.learn(call.link.model.model, _most(call, None), spent)
+    services.metrics.overbilled()
+    services.budget.warn_overbilled(call.link.model.model, times)
 
 
 def _returned(

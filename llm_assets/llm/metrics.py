@@ -64,7 +64,8 @@ class MetricsSnapshot:
     `wait_seconds` is summed over all calls, by cause: `limit`, `budget`, `retry`, `concurrency`,
     `cool_down`, `same_request`. `latency_seconds` is of answers from a provider, `call_wait_seconds` what a
     call waited in all. `quota` is by pool and limit. `unpriced_calls` were paid for at a price nobody knows,
-    `estimated_calls` at a usage the provider did not tell whole.
+    `estimated_calls` at a usage the provider did not tell whole,
+    `overbilled_calls` cost more than the budget had reserved for them.
     """
 
     started: int = 0
@@ -79,6 +80,7 @@ class MetricsSnapshot:
     fallbacks: int = 0
     unpriced_calls: int = 0
     estimated_calls: int = 0
+    overbilled_calls: int = 0
     usage: Usage = field(default_factory=Usage)
     spent_usd: Decimal = Decimal(0)
     wait_seconds: Mapping[str, float] = field(default_factory=dict[str, float])
@@ -131,6 +133,10 @@ class Metrics:
     def shared(self) -> None:
         """A request was answered by an identical one that was already under way."""
         self._counts["shared_answers"] += 1
+
+    def overbilled(self) -> None:
+        """A call cost more than was reserved for it."""
+        self._counts["overbilled_calls"] += 1
 
     def add(self, outcome: Outcome) -> None:
         counts = self._counts

@@ -15,6 +15,7 @@ from llm_assets.llm.journal_entry import Entry
 from llm_assets.llm.limits import Limiter
 from llm_assets.llm.metrics import Metrics
 from llm_assets.llm.models import ClientConfig, Limits, ModelConfig
+from llm_assets.llm.overbilled import Overbilled
 from llm_assets.llm.providers.base import Provider
 from llm_assets.llm.requests import Request
 from llm_assets.llm.sizes import OutputSizes
@@ -93,6 +94,7 @@ class Services:
     metrics: Metrics
     run_id: str
     sizes: OutputSizes = field(default_factory=OutputSizes)
+    overbilled: Overbilled = field(default_factory=Overbilled)
     windows: dict[str, Window] = field(default_factory=dict[str, Window])
     on_the_wire: dict[bytes, Exchange] = field(default_factory=dict[bytes, Exchange])
     answered: bool = False

@@ -79,11 +79,10 @@ def worst_case(request: Request, model: ModelConfig) -> tuple[int | None, int]:
         return price, tokens_in + tokens_out
     prompt = len((request.prompt or "").encode("utf-8", "replace"))
     prompt += sum(len(word.encode("utf-8", "replace")) for word in request.keywords)
-    seconds = math.ceil(request.duration_seconds)
+    # Whole seconds are billed by some, and measured a little differently by all.
+    seconds = math.ceil(request.duration_seconds) + 1
     output = model.max_output_tokens or seconds * _TRANSCRIPT_TOKENS_PER_SECOND
-    price = worst_nano_usd(
-        model, input_tokens=prompt, output_tokens=output, audio_seconds=request.duration_seconds
-    )
+    price = worst_nano_usd(model, input_tokens=prompt, output_tokens=output, audio_seconds=seconds)
     heard = 0 if is_billed_by_time(model) else seconds * AUDIO_TOKENS_PER_SECOND + output
     return price, prompt + heard
 

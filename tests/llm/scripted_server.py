@@ -1,4 +1,7 @@
-"""A real HTTP server on loopback that answers chat requests by a script and remembers what it was asked."""
+"""A real HTTP server on loopback that answers by a script and remembers what it was asked.
+
+Of a transcription, which is no JSON, nothing but its number is told.
+"""
 
 from __future__ import annotations
 
@@ -48,15 +51,16 @@ class ScriptedServer:
             await self._came.wait()
 
     async def handle(self, http: web.Request) -> web.Response:
-        request = json.loads(await http.read())
+        body = await http.read()
+        request = json.loads(body) if http.content_type == "application/json" else {}
         self.requests.append(request)
         self._came.set()
         reply = self.script(request, len(self.requests))
         if self.gate is not None:
             await self.gate.wait()
-        status, body = reply if isinstance(reply, tuple) else (200, reply)
+        status, told = reply if isinstance(reply, tuple) else (200, reply)
         headers = {"x-request-id": f"req_{len(self.requests)}", **self.headers}
-        return web.json_response(body, status=status, headers=headers)
+        return web.json_response(told, status=status, headers=headers)
 
 
 @asynccontextmanager
@@ -67,7 +71,8 @@ async def scripted_server(
     if script is not None:
         server.script = script
     app = web.Application()
-    app.router.add_post("/v1/chat/completions", server.handle)
+    for endpoint in ("chat/completions", "audio/transcriptions"):
+        app.router.add_post(f"/v1/{endpoint}", server.handle)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
