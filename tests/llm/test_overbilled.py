@@ -90,8 +90,8 @@ async def price_of_a_second() -> Decimal:
 
 async def test_calls_that_already_wait_reserve_what_is_billed() -> None:
     """Who waited for a place while the first answer came reserves by it too, though asked before."""
-    cost = Decimal(BILLED_SECONDS) * await price_of_a_second()
-    cap = cost * Decimal("2.5")
+    # After two calls more is left than the third one should cost, and less than it does.
+    cap = Decimal(2 * BILLED_SECONDS + HEARD_SECONDS + 3) * await price_of_a_second()
     async with scripted_server(lambda request, number: heard(BILLED_SECONDS)) as server:
         server.gate = asyncio.Event()
         budget = {"usd_per_run": str(cap), "when_exceeded": "stop"}
