@@ -100,4 +100,4 @@ def _record(root: Path, days: int) -> None:
             sample = (100 + number * _RECORDINGS + which).to_bytes(2, "little")
             with wave.open(str(folder / f"{which}.wav"), "wb") as file:
                 file.setparams((1, 2, 8000, 0, "NONE", ""))
-                file.writeframes(sample * 8000)
+                file.writeframes((4 * sample + bytes(8)) * 1000)
