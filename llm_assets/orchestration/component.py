@@ -18,9 +18,10 @@ from pydantic import BaseModel, Field, model_validator
 from llm_assets.errors import ConfigurationError
 from llm_assets.insights.prompts import Extractor
 from llm_assets.orchestration.build import build_audio_insights
+from llm_assets.orchestration.component_errors import Misfit, with_its_line
+from llm_assets.orchestration.component_extractors import ExtractorFields, resolved_extractors
 from llm_assets.orchestration.component_fields import (
     CheckFields,
-    ExtractorFields,
     LateFields,
     OpenAIFields,
     RecordingFields,
@@ -40,6 +41,7 @@ from llm_assets.orchestration.stage_asset import DAYS_PER_BACKFILL_RUN, GROUP
 # Resolvers build what the fields stand for, so that what cannot work is reported with its line.
 
 
+@with_its_line
 def _recordings(context: dg.ResolutionContext, value: Any) -> RecordingFields:
     if isinstance(value, str):
         fields = RecordingFields(root=str(context.resolve_value(value)))
@@ -49,6 +51,7 @@ def _recordings(context: dg.ResolutionContext, value: Any) -> RecordingFields:
     return fields
 
 
+@with_its_line
 def _day(context: dg.ResolutionContext, value: Any) -> date:
     resolved = context.resolve_value(value)
     try:
@@ -57,21 +60,23 @@ def _day(context: dg.ResolutionContext, value: Any) -> date:
         raise ConfigurationError("it must be a day written as YYYY-MM-DD, such as 2026-03-02") from None
 
 
+@with_its_line
 def _time_zone(context: dg.ResolutionContext, value: Any) -> str:
     return a_time_zone(context.resolve_value(value))
 
 
+@with_its_line
 def _openai(context: dg.ResolutionContext, value: Any) -> OpenAIFields:
     fields = OpenAIFields.resolve_from_model(context, value)
     fields.resource(Path(), "UTC")
     return fields
 
 
-def _extractors(context: dg.ResolutionContext, value: Any) -> list[Extractor]:
-    folder = dg.ComponentLoadContext.from_resolution_context(context).path
-    return [ExtractorFields.resolve_from_model(context, each).extractor(folder) for each in value]
+def _without_a_chain(extractors: Sequence[Extractor]) -> list[str]:
+    return [each.name for each in extractors if each.chain is None]
 
 
+@with_its_line
 def _checks(context: dg.ResolutionContext, value: Any) -> CheckFields:
     fields = CheckFields.resolve_from_model(context, value)
     fields.limits()
@@ -118,7 +123,7 @@ class AudioInsights(dg.Component, Templated):
     extractors: Annotated[
         list[Extractor] | None,
         dg.Resolver(
-            _extractors,
+            resolved_extractors,
             model_field_type=list[ExtractorFields.model()],
             description="What is read out of transcripts. Default: insights, general facts about calls.",
             examples=[
@@ -209,14 +214,27 @@ class AudioInsights(dg.Component, Templated):
     def _nothing_without_effect(self) -> Self:
         """A budget that nobody keeps is worse than none."""
         if self.openai_key is not None and "openai" in self.model_fields_set:
-            raise ValueError("openai has no effect beside openai_key: the project's own resource is asked")
+            raise Misfit(
+                "openai has no effect beside openai_key: the project's own resource is asked", ("openai",)
+            )
         if self.io_manager_key is not None and self.duckdb is not None and not self.report:
-            raise ValueError(
-                "duckdb has no effect beside io_manager_key: the project's own IO manager writes"
+            raise Misfit(
+                "duckdb has no effect beside io_manager_key: the project's own IO manager writes", ("duckdb",)
             )
         if self.io_manager_key is not None and self.report and self.duckdb is None:
-            raise ValueError(
-                "report reads a DuckDB file: name with duckdb the one that io_manager_key writes"
+            raise Misfit(
+                "report reads a DuckDB file: name with duckdb the one that io_manager_key writes", ("report",)
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_model_to_ask(self) -> Self:
+        """Extractors that have no chain of their own ask the resource's."""
+        without = ["insights"] if self.extractors is None else _without_a_chain(self.extractors)
+        if without and self.openai_key is None and not self.openai.chat:
+            raise Misfit(
+                f"it names no model, and the extractor {without[0]!r} asks one: give it at least one",
+                ("openai", "chat"),
             )
         return self
 

@@ -6,17 +6,17 @@ written out: YAML names the variable that holds it, since Dagster stores and sho
 
 from __future__ import annotations
 
-from importlib import import_module
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import dagster as dg
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
 from llm_assets.errors import ConfigurationError
-from llm_assets.insights.prompts import DEFAULT_MAX_OUTPUT_TOKENS, DEFAULT_REPAIRS, MOST_REPAIRS, Extractor
-from llm_assets.llm.models import Limits, RetryConfig
+from llm_assets.llm.models import Limits, ModelConfig, RetryConfig
 from llm_assets.orchestration.checks import USUAL_LIMITS, CheckLimits
+from llm_assets.orchestration.component_errors import Misfit, refused, with_its_line
 from llm_assets.orchestration.component_schema import Entry, Text
 from llm_assets.orchestration.component_templates import Templated
 from llm_assets.orchestration.resource import OpenAIResource
@@ -35,18 +35,41 @@ def as_in_the_resource(name: str, examples: list[Any]) -> Any:
     return described(OpenAIResource.model_fields[name].description or "", examples)
 
 
-def a_chain_as_in_the_resource(name: str, examples: list[Any]) -> Any:
-    return a_chain(OpenAIResource.model_fields[name].description or "", examples)
+def a_chain_as_in_the_resource(name: str, examples: list[Any], *, least: int = 1) -> Any:
+    return a_chain(OpenAIResource.model_fields[name].description or "", examples, least=least)
 
 
-def a_chain(description: str, examples: list[Any]) -> Any:
+def a_chain(description: str, examples: list[Any], *, least: int = 1) -> Any:
     return dg.Resolver(
-        _as_it_resolves, model_field_type=list[str | Entry], description=description, examples=examples
+        partial(_chain, least),
+        model_field_type=list[str | Entry],
+        description=description,
+        examples=examples,
     )
 
 
-def _as_it_resolves(context: dg.ResolutionContext, value: Any) -> Any:
-    return context.resolve_value(value)
+def _chain(least: int, context: dg.ResolutionContext, value: Any) -> list[Any]:
+    """The entries as they are, each tried by itself, so that an error is that of its line."""
+    entries: list[Any] = context.resolve_value(value)
+    for index, entry in enumerate(entries):
+        _entry(context.at_path(index), entry)
+    if len(entries) < least:
+        raise refused(context, Misfit("it names no model: give it at least one"))
+    return entries
+
+
+@with_its_line
+def _entry(_: dg.ResolutionContext, entry: Any) -> None:
+    if isinstance(entry, dict):
+        # What a variable holds is of no interest while the project loads.
+        fields = cast("dict[str, Any]", entry)
+        ModelConfig.of({name: value for name, value in fields.items() if not _is_reference(value)})
+    else:
+        ModelConfig.of(entry)
+
+
+def _is_reference(value: Any) -> bool:
+    return isinstance(value, dict) and set(cast("dict[str, Any]", value)) == {"env"}
 
 
 class HintFields(Templated):
@@ -121,6 +144,7 @@ class EnvReference(dg.Model):
     env: str = Field(description="Name of the variable.", examples=["OPENAI_API_KEY"], pattern=r"^\w+$")
 
 
+@with_its_line
 def _env_var(_: dg.ResolutionContext, value: Any) -> dg.EnvVar:
     if not isinstance(value, EnvReference):
         raise ConfigurationError("name the variable that holds it, as in {env: OPENAI_API_KEY}")
@@ -200,7 +224,7 @@ class OpenAIFields(Templated):
         list[str | dict[str, Any]], a_chain_as_in_the_resource("transcription", [["gpt-transcribe"]])
     ] = list(DEFAULT_TRANSCRIPTION_CHAIN)
     chat: Annotated[
-        list[str | dict[str, Any]], a_chain_as_in_the_resource("chat", [["gpt-6-luna", "cached"]])
+        list[str | dict[str, Any]], a_chain_as_in_the_resource("chat", [["gpt-6-luna", "cached"]], least=0)
     ] = list(DEFAULT_CHAT_CHAIN)
     limits: Annotated[
         dict[str, LimitFields], as_in_the_resource("limits", [{"gpt-6-luna": {"requests_per_minute": 5000}}])
@@ -235,45 +259,6 @@ class OpenAIFields(Templated):
         if not isinstance(self.state, dg.EnvVar):
             given["state"] = located(project_root, self.state)
         return OpenAIResource(**given, timezone=timezone)
-
-
-class ExtractorFields(Templated):
-    """One way of reading transcripts: an asset and a table of its own."""
-
-    name: Annotated[str, described("Of the asset and the table.", ["complaints"])]
-    output_model: Annotated[
-        str, described("The Pydantic model to fill, by its import path.", ["my_project.models.Complaint"])
-    ]
-    prompt: Annotated[
-        str,
-        described(
-            "What to look for, or the name of a text file beside this YAML (….md or ….txt).",
-            ["List what the caller complains of.", "complaints.md"],
-        ),
-    ]
-    max_output_tokens: Annotated[
-        int | None, Field(ge=1), described("The most tokens of an answer.", [800])
-    ] = DEFAULT_MAX_OUTPUT_TOKENS
-    chain: Annotated[
-        list[str | dict[str, Any]] | None,
-        a_chain("The models for this extractor alone, instead of the resource's chat.", [["gpt-6-luna"]]),
-    ] = None
-    repairs: Annotated[
-        int,
-        Field(ge=0, le=MOST_REPAIRS),
-        described("How often a model is asked again with what was wrong with its answer.", [1]),
-    ] = DEFAULT_REPAIRS
-
-    def extractor(self, folder: Path) -> Extractor:
-        """The extractor; a prompt file is read from `folder`. Raises ConfigurationError."""
-        return Extractor(
-            name=self.name,
-            output_model=_imported_model(self.output_model),
-            prompt=_prompt(self.prompt, folder),
-            max_output_tokens=self.max_output_tokens,
-            chain=self.chain,
-            repairs=self.repairs,
-        )
 
 
 class ScheduleFields(Templated):
@@ -318,34 +303,10 @@ class CheckFields(Templated):
     ] = []
 
     def limits(self) -> CheckLimits:
-        try:
-            return CheckLimits.model_validate(self.model_dump())
-        except ValidationError as error:
-            raise ConfigurationError(
-                "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())
-            ) from None
+        """Raises Pydantic's ValidationError."""
+        return CheckLimits.model_validate(self.model_dump())
 
 
 def located(project_root: Path, place: str) -> str:
     """A path from the project's root, wherever a process runs; a URL as it is."""
     return place if "://" in place else str(project_root / Path(place).expanduser())
-
-
-def _imported_model(path: str) -> type[BaseModel]:
-    module, _, name = path.replace(":", ".").rpartition(".")
-    try:
-        found: Any = getattr(import_module(module), name)
-    except (ImportError, ValueError, AttributeError) as error:
-        raise ConfigurationError(f"output_model {path!r} cannot be imported: {error}") from error
-    if not (isinstance(found, type) and issubclass(found, BaseModel)):
-        raise ConfigurationError(f"output_model {path!r} is not a Pydantic model")
-    return found
-
-
-def _prompt(text: str, folder: Path) -> str:
-    if "\n" in text or not text.endswith((".md", ".txt")):
-        return text
-    try:
-        return (folder / text).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"prompt file {text!r} cannot be read: {error.strerror}") from error

@@ -8,11 +8,12 @@ reason and its line are found. What may be a plain text besides says so with `Te
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, Field, WithJsonSchema
+from pydantic import BaseModel, Field, ValidationError, WithJsonSchema, model_validator
 
 from llm_assets.llm.models import ModelConfig
+from llm_assets.orchestration.component_unions import of_what_was_meant
 
 Text = Annotated[str, Field(json_schema_extra={"minLength": 1})]
 
@@ -38,14 +39,21 @@ _TEMPLATE = r"\{\{"
 
 @cache
 def with_precise_schema(model: type[BaseModel]) -> type[BaseModel]:
-    """The same model, whose schema leads to the innermost field."""
+    """The same model, whose schema and errors lead to the innermost field."""
 
     def model_json_schema(cls: type[BaseModel], *args: Any, **options: Any) -> dict[str, Any]:
         return _precise(model.model_json_schema(*args, **options))
 
+    def validated(cls: type[BaseModel], value: Any, handler: Any) -> Any:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            raise of_what_was_meant(model, value, error) from None
+
     methods = {
         "__module__": model.__module__,
         "__doc__": model.__doc__,
+        "validated": model_validator(mode="wrap")(cast("Any", classmethod(validated))),
         "model_json_schema": classmethod(model_json_schema),
     }
     return type(model.__name__, (model,), methods)

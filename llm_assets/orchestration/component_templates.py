@@ -13,6 +13,8 @@ import dagster as dg
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
+from llm_assets.orchestration.component_errors import refused
+
 _NUMBERS = (int, float)
 
 
@@ -31,19 +33,7 @@ class Templated(dg.Model, dg.Resolvable):
         try:
             return super().resolve_from_model(context, model)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False)[0]
-            place = context
-            for part in first["loc"]:
-                place = place.at_path(part)
-            name = ".".join(map(str, first["loc"])) or "attributes"
-            raise place.build_resolve_fn_exc([_said(name, first)], name, model) from None
-
-
-def _said(name: str, problem: Any) -> str:
-    """What is wrong, without the value: a template may have read a key."""
-    if problem["type"] != "value_error" and problem["input"] is None:
-        return f"{name} became nothing: is a variable that its template reads not set?"
-    return f"{name}: {problem['msg'].removeprefix('Value error, ')}"
+            raise refused(context, error) from None
 
 
 @cache

@@ -133,7 +133,7 @@ def test_two_components_with_the_same_tables_are_refused_when_they_load(scratch:
         ("  recordings: calls\n  tables: here", 5, "attributes.tables", "'tables' was unexpected"),
         ("  timezone: Mars/Base", 6, "attributes.timezone", "a time zone of the IANA list"),
         ("  start_date: soon", 5, "attributes.start_date", "a day written as YYYY-MM-DD"),
-        ("    chat: [cached, gpt-6-luna]", 8, "attributes.openai", "can only stand at the end"),
+        ("    chat: [cached, gpt-6-luna]", 10, "attributes.openai.chat", "can only stand at the end"),
         (
             "    chat: [gpt-6-luna]\n    api_key: a-key",
             11,
@@ -161,9 +161,9 @@ def test_two_components_with_the_same_tables_are_refused_when_they_load(scratch:
         ),
         ("  recordings: {root: calls, hints: {lang: de}}", 4, "recordings.hints.lang", "was unexpected"),
         ("  timezone: UTC\n  schedule: daily", 7, "attributes.schedule", "is not of type 'object'"),
-        ("  timezone: UTC\n  checks: {errors: [none]}", 7, "attributes.checks", "'none' is no check"),
+        ("  timezone: UTC\n  checks: {errors: [none]}", 7, "attributes.checks.errors", "'none' is no check"),
         ('  timezone: UTC\n  retries: "{{ 2 - 3 }}"', 7, "attributes.retries", "greater than or equal to 0"),
-        ("      output_model: no.Such", 12, "attributes.extractors", "'no.Such' cannot be imported"),
+        ("      output_model: no.Such", 14, "extractors[0].output_model", "'no.Such' cannot be imported"),
     ],
 )
 def test_errors_name_line_and_field(

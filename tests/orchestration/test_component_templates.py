@@ -10,18 +10,18 @@ import pytest
 from dagster.components.resolved.errors import ResolutionException
 
 from llm_assets import AudioInsights
-from llm_assets.orchestration import component_fields
+from llm_assets.orchestration import component_extractors, component_fields
 from llm_assets.orchestration.component_templates import Templated
 
 PARTS = [
     each
-    for each in vars(component_fields).values()
+    for each in (vars(component_fields) | vars(component_extractors)).values()
     if isinstance(each, type) and issubclass(each, Templated) and each is not Templated
 ]
 NEEDED: dict[str, Any] = {
     "root": "calls",
     "name": "complaints",
-    "output_model": "a.B",
+    "output_model": "llm_assets.CallInsights",
     "prompt": "Say it.",
     "recordings": "calls",
     "start_date": "2026-03-02",
