@@ -10,6 +10,7 @@ from functools import cache
 from typing import Annotated, Any, Union, get_args
 
 import dagster as dg
+from dagster.components.resolved.errors import ResolutionException
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
@@ -34,6 +35,9 @@ class Templated(dg.Model, dg.Resolvable):
             return super().resolve_from_model(context, model)
         except ValidationError as error:
             raise refused(context, error) from None
+        except ResolutionException as error:
+            # Dagster prints the frames below it, and where we looked at a field says nothing to a reader.
+            raise error.with_traceback(None) from None
 
 
 @cache
