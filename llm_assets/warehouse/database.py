@@ -18,7 +18,7 @@ from llm_assets.warehouse.layout import Layout, evolved, require_fit, without_co
 from llm_assets.warehouse.names import identifier, in_partitions, literal, without_secrets
 from llm_assets.warehouse.sessions import Connection, transaction
 from llm_assets.warehouse.staging import StagedRows, cast_sql
-from llm_assets.warehouse.stores import Partitions
+from llm_assets.warehouse.store import Partitions
 from llm_assets.warehouse.tables import FIXED_TABLES, Column, Table
 from llm_assets.warehouse.values import type_of
 from llm_assets.warehouse.views import create_views

@@ -29,7 +29,7 @@ from llm_assets.warehouse.rows_sql import table_sql
 from llm_assets.warehouse.sessions import Connection, attached, lock_down, transaction, translated
 from llm_assets.warehouse.snapshots import Snapshots
 from llm_assets.warehouse.staging import StagedRows
-from llm_assets.warehouse.stores import Partitions
+from llm_assets.warehouse.store import Partitions
 from llm_assets.warehouse.tables import Table
 from llm_assets.warehouse.turns import turn
 

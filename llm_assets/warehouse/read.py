@@ -13,7 +13,8 @@ from llm_assets.warehouse.layout import evolved
 from llm_assets.warehouse.names import identifier, without_secrets
 from llm_assets.warehouse.plain import Rows, plain_rows
 from llm_assets.warehouse.sessions import Connection, retried
-from llm_assets.warehouse.stores import Tables, tables_at
+from llm_assets.warehouse.store import Tables
+from llm_assets.warehouse.stores import tables_at
 from llm_assets.warehouse.tables import Column, Table
 from llm_assets.warehouse.values import type_of
 

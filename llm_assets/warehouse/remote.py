@@ -32,7 +32,7 @@ from llm_assets.warehouse.rows_sql import table_sql
 from llm_assets.warehouse.sessions import Connection, RowsMoved, in_memory, lock_down
 from llm_assets.warehouse.shown import comments_sql, show_summaries
 from llm_assets.warehouse.staging import StagedRows
-from llm_assets.warehouse.stores import Partitions
+from llm_assets.warehouse.store import Partitions
 from llm_assets.warehouse.tables import Table
 
 _LAYOUTS = "_tables"
