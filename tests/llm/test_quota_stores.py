@@ -27,6 +27,7 @@ from llm_assets.llm.quota.database import DatabaseQuota
 from llm_assets.llm.quota.memory import MemoryQuota
 from llm_assets.llm.quota.redis import RedisQuota
 from llm_assets.llm.state import State
+from llm_assets.llm.waiting import ModelCooling
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres", "redis"])
@@ -113,6 +114,28 @@ async def test_a_bucket_is_shared(stores: tuple[QuotaStore, QuotaStore]) -> None
     assert (len(first.grants), len(second.grants), len(third.grants)) == (1, 1, 0)
     assert third.wait_seconds is not None
     assert third.wait_seconds > 1
+
+
+async def test_nobody_waits_for_a_client_that_was_turned_away(stores: tuple[QuotaStore, QuotaStore]) -> None:
+    """Its large request stood in line when the model was left alone; then it has closed."""
+    limits = Limits(tokens_per_minute=6000)
+    gone, other = (Limiter(store, Client(id=name)) for store, name in zip(stores, ("a", "b"), strict=True))
+    grant = await gone.acquire("p", Want(1, 1000), limits, max_wait_seconds=10)
+    gone.settle("p", Return(grant=grant, reports={"tokens": DimensionReport(6000, 1000, 50.0)}))
+    waiting = asyncio.create_task(gone.acquire("p", Want(1, 5500), limits, max_wait_seconds=999))
+    for _ in range(1000):
+        if await stores[1].transact("pool:p", lambda state, now: len(state.get("queue", {}))):
+            break
+        await asyncio.sleep(0.01)
+    for _ in range(5):
+        gone.settle("p", Return(grant=grant, failed="x"))
+    gone.report_outage("p", 0.3, "x")
+    with pytest.raises(ModelCooling):
+        await waiting
+    await gone.aclose()
+    await asyncio.sleep(0.4)
+    await other.acquire("p", Want(1, 10), limits, max_wait_seconds=5)  # RateLimited, were there somebody
+    await other.aclose()
 
 
 async def test_leave_in_hand_does_not_go_before_who_is_more_urgent(

@@ -674,6 +674,25 @@ async def exchange_anything(
     return turns, await do(lambda state, _: copy.deepcopy(state), now, 0)
 
 
+@purely
+@given(script=exchanges, limits=st.sampled_from([LIMITS, Limits(tokens_per_minute=600)]))
+def test_who_is_not_told_to_come_again_stands_in_no_line(script: list[Anything], limits: Limits) -> None:
+    """Whatever was asked before, also where the model is left alone: nobody waits for it."""
+
+    async def scenario(do: Do) -> None:
+        now, number = START, 0
+        (probe,) = (await do(asks(CLIENTS[0], [Want(1, 10)], limits=limits), now, number)).grants
+        for step in script:
+            now, number = now + step.seconds, step.client
+            back = [Return(grant=probe, answered=False, failed="x")] * 5 + returns(step, [])
+            wanted = [Want(1, size) for size in step.sizes]
+            turn: Turn = await do(asks(CLIENTS[number], wanted, back, limits), now, number)
+            in_line: Any = await do(lambda state, _: list(state["queue"]), now, number)
+            assert turn.wait_seconds is not None or CLIENTS[number].id not in in_line
+
+    play_on_a_dict(scenario)
+
+
 @on_stores
 @given(
     script=exchanges,

@@ -25,6 +25,7 @@ def start(pool: Pool, buckets: dict[str, Bucket], client: Client, wanted: Sequen
     """Grants for as many of `wanted`, in their order, as may start now."""
     cool = cooling(pool, now)
     if cool is not None and wanted:
+        line.leave(pool, client)  # all its requests are told, so none of them waits here any more
         return Turn(grants=[], cooling=cool)
     grants: list[Grant] = []
     sides = sides_of(buckets)
