@@ -29,7 +29,7 @@ _LARGEST_PLAIN_BODY_BYTES = 2**20
 _PIECE_BYTES = 2**16
 _DNS_CACHE_SECONDS = 60
 # Far more than any answer has. What is larger never ends, or is none.
-_LARGEST_ANSWER_BYTES = 64 * 2**20
+_LARGEST_ANSWER_BYTES = 16 * 2**20
 _BEFORE_SENDING = (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL)
 
 

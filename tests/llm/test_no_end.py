@@ -133,7 +133,7 @@ def delete_log(state: Path) -> None:
         Path(f"{state}{ending}").unlink()
 
 
-@pytest.mark.parametrize("how", ["deleted", "deleted with its log", "replaced"])
+@pytest.mark.parametrize("how", ["deleted", "deleted with its log", "replaced", "replaced by an empty one"])
 async def test_a_state_file_that_is_deleted_loses_nothing(
     tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -143,8 +143,12 @@ async def test_a_state_file_that_is_deleted_loses_nothing(
         chain = config(server, state=str(state), budget={"tokens_per_run": 10_000})
         async with LLMClient(chain, run_id="r") as client:
             await client.call(ask("before"))
-            state.unlink()
-            if how != "deleted":
+            if how == "replaced by an empty one":
+                (tmp_path / "empty").touch()
+                (tmp_path / "empty").replace(state)
+            else:
+                state.unlink()
+            if how in ("deleted with its log", "replaced"):
                 delete_log(state)
             if how == "replaced":
                 async with LLMClient(chain, run_id="s") as other:

@@ -35,6 +35,8 @@ CREATE TABLE IF NOT EXISTS intents (
 CREATE TABLE IF NOT EXISTS clients (owner TEXT PRIMARY KEY, alive_until REAL NOT NULL) WITHOUT ROWID;
 """
 _VERSION = 1
+# What SQLite keeps beside the file while it is open.
+_LOGS = ("-wal", "-shm")
 _LOG = logging.getLogger(__name__)
 _PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
 _NOTHING: Mapping[str, Any] = {}
@@ -54,6 +56,7 @@ class SqliteDatabase:
         self._synchronous = ""
         self._alive: BaseFileLock | None = None
         self._identity: tuple[int, int] | None = None
+        self._logs: dict[str, tuple[int, int] | None] = {}
 
     def is_passing(self, error: Exception) -> bool:
         code = getattr(error, "sqlite_errorcode", None)
@@ -73,6 +76,7 @@ class SqliteDatabase:
             kind = OutOfReach if self.is_passing(error) else StateUnavailable
             raise kind(f"{self.name} cannot be opened: {error}") from error
         self._identity = self._found()
+        self._logs = {ending: self._found(ending) for ending in _LOGS}
 
     def _connected(self) -> sqlite3.Connection:
         if self._path != ":memory:":
@@ -91,18 +95,18 @@ class SqliteDatabase:
             raise
         return connection
 
-    def _found(self) -> tuple[int, int] | None:
+    def _found(self, ending: str = "") -> tuple[int, int] | None:
         """Which file lies under the name now."""
         if self._path == ":memory:":
             return None
         try:
-            status = os.stat(self._path)
+            status = os.stat(self._path + ending)
         except FileNotFoundError:
             return None
         return status.st_dev, status.st_ino
 
     def _follow_the_file(self) -> None:
-        """A file that was deleted under our hands takes everything and keeps nothing.
+        """A file that was deleted or replaced under our hands takes everything and keeps nothing.
 
         What this process still sees of it goes into the file that lies there now, made anew if need be.
         """
@@ -110,8 +114,9 @@ class SqliteDatabase:
             return
         lost, self._synchronous = self._connection, ""
         assert lost is not None
-        if self._found() is None:  # the log of the lost file must not pass for that of the new one
-            for ending in ("-wal", "-shm"):
+        is_gone = self._found() is None
+        for ending, ours in self._logs.items():  # the lost file's must not pass for the new one's
+            if is_gone or self._found(ending) == ours:
                 Path(f"{self._path}{ending}").unlink(missing_ok=True)
         self.open()
         _LOG.warning(
