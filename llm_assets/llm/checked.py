@@ -20,10 +20,15 @@ def require_usable(request: Any) -> Request:
     elif isinstance(request, TranscriptionRequest):
         problem = _transcription_problem(request)
     else:
-        raise TypeError(f"a ChatRequest or TranscriptionRequest is expected, not {type(request).__name__}")
+        raise no_request(request)
     if problem is not None:
         raise RequestRejected(f"the request {request.key!r} cannot be sent: {problem}")
     return request
+
+
+def no_request(given: object) -> TypeError:
+    """What to raise where something else than a request was given."""
+    return TypeError(f"a ChatRequest or TranscriptionRequest is expected, not {type(given).__name__}")
 
 
 def _chat_problem(request: ChatRequest) -> str | None:

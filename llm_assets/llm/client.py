@@ -15,14 +15,14 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, S
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from decimal import Decimal
-from types import TracebackType
+from types import AsyncGeneratorType, TracebackType
 from typing import Any, Self
 
 from llm_assets.clock import Clock, SystemClock
 from llm_assets.errors import CallFailed, ClientClosed, ConfigurationError, RunStopped, StateUnavailable
 from llm_assets.llm.assemble import make_chains, open_services
 from llm_assets.llm.chain import ModelChain
-from llm_assets.llm.checked import require_usable
+from llm_assets.llm.checked import no_request, require_usable
 from llm_assets.llm.metrics import Metrics
 from llm_assets.llm.models import ClientConfig
 from llm_assets.llm.requests import Endpoint, Outcome, Request
@@ -34,6 +34,7 @@ _LOG = logging.getLogger(__name__)
 _SIGN_OF_LIFE_SECONDS = 20.0
 # A wait that is over before anybody wonders needs no words.
 _SILENT_DRAIN_SECONDS = 5.0
+_CLOSED = "the client is closed, so this was not sent; ask again with another client"
 
 
 class LLMClient:
@@ -67,6 +68,7 @@ class LLMClient:
         self._asking: dict[bytes, asyncio.Future[Found]] = {}
         self._heart: asyncio.Task[None] | None = None
         self._calls: dict[asyncio.Task[Any], Tally] = {}
+        self._runs: set[AsyncGenerator[Outcome]] = set()
         self._turned_away: set[asyncio.Task[Any]] = set()
         self._last_call_ended = asyncio.Event()
         self._closed = False
@@ -104,6 +106,7 @@ class LLMClient:
                 while self._calls:  # they hand back what they held
                     self._last_call_ended.clear()
                     await self._last_call_ended.wait()
+                await self._stop_runs()
         finally:
             self._services, self._closed = None, True
             await self._stack.aclose()
@@ -111,7 +114,8 @@ class LLMClient:
     async def call(self, request: Request) -> Outcome:
         """Ask the chain for one answer. Identical requests at the same time make one call.
 
-        Raises RunStopped, StateUnavailable or ConfigurationError; any other failure is in the outcome.
+        Raises RunStopped, StateUnavailable or ConfigurationError, and TypeError for what is no request; any
+        other failure is in the outcome.
         Once the client closes, that is ClientClosed for whatever is not on the wire yet.
         """
         services = self._require_services()
@@ -169,21 +173,43 @@ class LLMClient:
         *,
         progress: Callable[[Outcome], None] | None = None,
     ) -> AsyncGenerator[Outcome]:
-        """Call for every request and yield outcomes as they finish, reading the input only as needed."""
-        async for outcome in stream(self.call, requests, concurrency=self._config.max_concurrency):
-            if progress is not None:
-                progress(outcome)
-            yield outcome
+        """Call for every request and yield outcomes as they finish, reading the input only as needed.
+
+        Closing the client ends it. Raises what `call` does, and TypeError for what is no request.
+        """
+        outcomes = stream(self.call, requests, concurrency=self._config.max_concurrency)
+        self._runs.add(outcomes)
+        try:
+            async for outcome in outcomes:
+                if progress is not None:
+                    progress(outcome)
+                yield outcome
+                if outcomes not in self._runs:
+                    raise ClientClosed(_CLOSED)
+        finally:
+            if outcomes in self._runs:  # else the client closes it
+                self._runs.discard(outcomes)
+                await outcomes.aclose()
+
+    async def _stop_runs(self) -> None:
+        """Those that nobody reads just now; the others end with the error of their calls."""
+        for outcomes in list(self._runs):
+            if isinstance(outcomes, AsyncGeneratorType) and not outcomes.ag_running:
+                self._runs.discard(outcomes)
+                await outcomes.aclose()
 
     def _require_services(self) -> Services:
         if self._services is not None:
             return self._services
         if self._closed:
-            raise ClientClosed("the client is closed, so this was not sent; ask again with another client")
+            raise ClientClosed(_CLOSED)
         raise RuntimeError("the client is not open: use it as an async context manager, within its block")
 
     def _chain_of(self, request: Request) -> ModelChain:
-        chain = self._chains.get(request.endpoint)
+        try:
+            chain = self._chains.get(request.endpoint)
+        except AttributeError:
+            raise no_request(request) from None
         if chain is None:
             raise ConfigurationError(f"the {request.endpoint} chain names no model; give it at least one")
         return chain

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+)
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -24,7 +33,8 @@ async def stream(
     """Apply `function` to every item, at most `concurrency` at a time, yielding results as they finish.
 
     The first exception of `function` or of the input cancels the rest, waits for it and is raised.
-    Close the iterator (`contextlib.aclosing`) when leaving it early.
+    Close the iterator (`contextlib.aclosing`) when leaving it early. An input that is a generator is closed
+    when this stops.
     """
     work = _Work(function, items, concurrency)
     try:
@@ -51,8 +61,8 @@ class _Work(Generic[Item, Result]):
         self._free_slots = concurrency
         self._waiting_for_slots: deque[asyncio.Future[None]] = deque()
         self._function = function
-        self._slow = aiter(items) if isinstance(items, AsyncIterable) else None
-        self._quick = None if isinstance(items, AsyncIterable) else iter(items)
+        self._slow: AsyncIterator[Item] | None = aiter(items) if isinstance(items, AsyncIterable) else None
+        self._quick: Iterator[Item] | None = None if isinstance(items, AsyncIterable) else iter(items)
         self._reading = asyncio.Lock()
         self._at_end = False
         self._error: BaseException | None = None
@@ -85,11 +95,15 @@ class _Work(Generic[Item, Result]):
         return self._results.popleft()
 
     async def stop(self) -> None:
-        """Cancel what is under way and wait until it has cleaned up."""
+        """Cancel what is under way and wait until it has cleaned up; then the input cleans up."""
         for worker in self._workers:
             worker.cancel()
         if self._workers:
             await asyncio.wait(set(self._workers))
+        if isinstance(self._quick, Generator):
+            self._quick.close()
+        elif isinstance(self._slow, AsyncGenerator):
+            await self._slow.aclose()
 
     def _add_worker(self) -> None:
         worker = self._loop.create_task(self._work())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
@@ -439,6 +441,57 @@ async def test_a_bad_row_is_an_outcome_and_the_others_go_on() -> None:
     assert {key for key, outcome in outcomes.items() if outcome.answer} == {"good", "half"}
     assert all(isinstance(outcomes[key].error, RequestRejected) for key in ("dicts", "none", "less"))
     assert len(server.requests) == 2
+
+
+async def test_what_is_no_request_is_named() -> None:
+    """It is a mistake in the program that asks, not in a row."""
+    async with scripted_server() as server, LLMClient(config(server.base_url)) as client:
+        for given in (None, "hi"):
+            rows: list[Any] = [given]
+            with pytest.raises(
+                TypeError, match=f"a ChatRequest or .* is expected, not {type(given).__name__}"
+            ):
+                await anext(client.run(rows))
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("how", ["is left", "is forgotten", "outlives the client"])
+async def test_a_run_that_is_not_read_to_its_end_cleans_up(how: str, is_async: bool) -> None:
+    """No task stays behind, the input is closed, and reading on is an error rather than an early end."""
+    closed: list[bool] = []
+
+    def requests() -> Iterator[ChatRequest]:
+        try:
+            yield from (ask(str(number)) for number in range(500))
+        finally:
+            closed.append(True)
+
+    async def slow_requests() -> AsyncIterator[ChatRequest]:
+        try:
+            for number in range(500):
+                yield ask(str(number))
+        finally:
+            closed.append(True)
+
+    surprises: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, surprise: surprises.append(surprise))
+    async with scripted_server() as server:
+        async with LLMClient(config(server.base_url, max_concurrency=8)) as client:
+            outcomes = client.run(slow_requests() if is_async else requests())
+            await anext(outcomes)
+            if how == "is forgotten":
+                await asyncio.sleep(0.2)  # until nothing is under way
+                del outcomes
+            elif how == "is left":
+                await outcomes.aclose()
+                assert closed
+        assert closed
+        assert not [task for task in asyncio.all_tasks() if "_Work" in repr(task)]
+        if how == "outlives the client":
+            with pytest.raises(ClientClosed):
+                await anext(outcomes)
+    gc.collect()
+    assert not surprises
 
 
 @pytest.mark.parametrize("when_exceeded", ["stop", "downgrade"])
