@@ -131,7 +131,7 @@ class BudgetExceeded(RunStopped):
 
 
 class ClientClosed(RunStopped):
-    """The client is closing or closed, so this call was not sent; what was on its way is kept."""
+    """The client is closing or closed: this was not sent, or given up unanswered; the message says which."""
 
 
 class CallFailed(LLMAssetsError):

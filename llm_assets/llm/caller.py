@@ -16,9 +16,10 @@ from llm_assets.llm.journal import AskedElsewhere
 from llm_assets.llm.ledger import NOTHING, Reservation, Spending
 from llm_assets.llm.pools.values import Grant, Return, Want
 from llm_assets.llm.requests import ChatRequest
-from llm_assets.llm.retry import is_mendable, wait_seconds
-from llm_assets.llm.services import Call, Found, Services, Tally
+from llm_assets.llm.retry import is_mendable, may_have_been_billed, wait_seconds
+from llm_assets.llm.services import Call, Found, Round, Services, Tally
 from llm_assets.llm.sizes import worst_case
+from llm_assets.llm.waiting import ModelCooling
 
 _LOG = logging.getLogger(__name__)
 # So many refusals without a word on when to come back are no attempts: a crowd passes, a closed door not.
@@ -32,12 +33,11 @@ async def ask(services: Services, call: Call) -> Found:
     """Ask one model, trying again what waiting can mend.
 
     Raises the tree under CallFailed when there is no answer, BudgetExceeded before it would spend too
-    much, ModelCooling while the model is left alone.
+    much, ModelCooling while the model is left alone, also when this call was the one to find that out.
     """
     retry, clock, tally = services.config.retry, services.clock, call.tally
-    attempt = 0
     while True:
-        services.require_open()
+        services.require_open(tally)
         try:
             exchange = _sent_now(services, call) or await _sent_in_turn(services, call)
             tally.on_the_wire = True
@@ -46,20 +46,25 @@ async def ask(services: Services, call: Call) -> Found:
             finally:
                 tally.on_the_wire = False
         except AskedElsewhere:
-            services.require_open()
+            services.require_open(tally)
             await _wait_for_the_other(services, call)
+        except ModelCooling:
+            tally.round_at(call.link.pool).wait_out()
+            raise
         except CallFailed as error:
+            tally.may_be_billed |= may_have_been_billed(error)
             if not is_mendable(error) or _no_quota_in_time(error):
                 raise
-            services.require_open()
+            services.require_open(tally)
             # A refusal for want of quota says nothing against the request: it waits its turn again.
             # Where the server never says for how long, that comes to an end too.
             refused = isinstance(error, RateLimited) and tally.uninformed_refusals <= _FREE_REFUSALS
-            attempt += 0 if refused else 1
-            wait = wait_seconds(max(attempt, 1), error, retry, random.random())  # noqa: S311 - jitter is no secret
+            tried = tally.round_at(call.link.pool)
+            tried.attempts += 0 if refused else 1
+            wait = wait_seconds(max(tried.attempts, 1), error, retry, random.random())  # noqa: S311 - jitter is no secret
             now = clock.now()
-            if attempt >= retry.max_attempts or now + wait > tally.give_up_at:
-                services.limiter.report_outage(call.link.pool, retry.cool_down_seconds, str(error))
+            if tried.attempts >= retry.max_attempts or now + wait > tally.give_up_at:
+                await _report_outage(services, call, tried, error)
                 raise
             _LOG.debug(
                 "%s, attempt %d: again in %.1f s: %s", call.link.model.model, tally.attempts, wait, error
@@ -67,6 +72,22 @@ async def ask(services: Services, call: Call) -> Found:
             if not isinstance(error, RateLimited):  # the limiter makes the whole pool wait for those
                 await clock.sleep(wait)
                 _waited(services, tally, "retry", clock.now() - now)
+
+
+async def _report_outage(services: Services, call: Call, tried: Round, error: CallFailed) -> None:
+    """Attempts are used up. Raises ModelCooling where that is for an outage that this call waits out.
+
+    Who has waited before has its second chance behind it: it speaks for itself, not for the model, or else
+    requests that always fail would keep the others from it in turn.
+    """
+    if tried.has_waited:
+        return
+    seconds = services.config.retry.cool_down_seconds
+    cooling = await services.limiter.report_outage(call.link.pool, seconds, str(error))
+    in_time = cooling is not None and services.clock.now() + cooling.seconds <= call.tally.give_up_at
+    if cooling is not None and in_time and services.answered:
+        tried.wait_out()
+        raise cooling from error
 
 
 def _no_quota_in_time(error: CallFailed) -> bool:

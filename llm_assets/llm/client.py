@@ -116,7 +116,8 @@ class LLMClient:
 
         Raises RunStopped, StateUnavailable or ConfigurationError, and TypeError for what is no request; any
         other failure is in the outcome.
-        Once the client closes, that is ClientClosed for whatever is not on the wire yet.
+        Once the client closes, that is ClientClosed for whatever is not on the wire yet, and for what was
+        sent and is given up: the message says which.
         """
         services = self._require_services()
         services.require_open()
@@ -138,7 +139,7 @@ class LLMClient:
         except BaseException as error:
             self.metrics.stop()
             if isinstance(error, asyncio.CancelledError) and self._wanted_by_us_alone(task, cancelled_before):
-                services.require_open()
+                services.require_open(tally)
             raise
         else:
             outcome = _answered(request, found, tally, services.clock.now())

@@ -10,7 +10,7 @@ from llm_assets.llm.models import Limits
 from llm_assets.llm.pools.exchange import exchange
 from llm_assets.llm.pools.values import Client, Grant, Return, Turn, Want
 from llm_assets.llm.quota.base import QuotaStore
-from llm_assets.llm.waiting import Line
+from llm_assets.llm.waiting import Line, ModelCooling
 
 
 class Limiter:
@@ -61,9 +61,12 @@ class Limiter:
         """Hand back a grant with what became of its request. Never waits."""
         self._lines[pool].hand_in(returned)
 
-    def report_outage(self, pool: str, cool_down_seconds: float, reason: str) -> None:
-        """A request ran out of attempts. The model cools down if nothing has worked lately."""
-        self._lines[pool].hand_in(
+    async def report_outage(self, pool: str, cool_down_seconds: float, reason: str) -> ModelCooling | None:
+        """A request ran out of attempts. The model cools down if nothing has worked lately: whether it does.
+
+        Raises StateUnavailable when the shared state is gone.
+        """
+        return await self._lines[pool].report(
             Return(grant=None, answered=False, failed=reason, cool_down_seconds=cool_down_seconds)
         )
 

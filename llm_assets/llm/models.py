@@ -99,7 +99,10 @@ class BudgetConfig(_Frozen):
 
 
 class RetryConfig(_Frozen):
-    """How often and how long a call is tried again. Waits double, with full jitter."""
+    """How often and how long a call is tried again. Waits double, with full jitter.
+
+    `max_attempts` is per model, and once more after an outage that the call has waited out.
+    """
 
     max_attempts: int = Field(default=6, ge=1)
     first_wait_seconds: float = Field(default=0.5, gt=0)

@@ -34,10 +34,24 @@ class Link:
 
 
 @dataclass(slots=True)
+class Round:
+    """The attempts of one call at one model; each call waits an outage of it out once, and starts again."""
+
+    attempts: int = 0
+    has_waited: bool = False
+
+    def wait_out(self) -> None:
+        """The model is left alone: who has failed at it counts this as its wait."""
+        if self.attempts and not self.has_waited:
+            self.attempts, self.has_waited = 0, True
+
+
+@dataclass(slots=True)
 class Tally:
     """What one logical call has been through so far, over all attempts and models.
 
-    `on_the_wire` while its request is sent and nothing but the answer is waited for.
+    `on_the_wire` while its request is sent and nothing but the answer is waited for. `may_be_billed` when it
+    was sent and no whole answer came.
     """
 
     started_at: float
@@ -50,7 +64,12 @@ class Tally:
     latency_seconds: float = 0.0
     uninformed_refusals: int = 0
     on_the_wire: bool = False
+    may_be_billed: bool = False
     sent_at: float = 0.0
+    rounds: dict[str, Round] = field(default_factory=dict[str, Round])
+
+    def round_at(self, pool: str) -> Round:
+        return self.rounds.setdefault(pool, Round())
 
     def send(self, now: float) -> None:
         """One more attempt begins."""
@@ -101,10 +120,16 @@ class Services:
     forbidden: int = 0
     closing: bool = False
 
-    def require_open(self) -> None:
-        """Raises ClientClosed once the client is closing."""
-        if self.closing:
-            raise ClientClosed("the client is closing, so this was not sent; ask again with another client")
+    def require_open(self, tally: Tally | None = None) -> None:
+        """Raises ClientClosed once the client is closing; a call's `tally` tells whether it was sent."""
+        if not self.closing:
+            return
+        if tally is not None and tally.may_be_billed:
+            raise ClientClosed(
+                "this was sent and no whole answer came before the client closed, so it may have been "
+                "billed (`llm-assets journal intents` lists such requests); asking again may pay twice"
+            )
+        raise ClientClosed("the client is closing, so this was not sent; ask again with another client")
 
     def window(self, link: Link) -> Window:
         window = self.windows.get(link.pool)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -56,6 +56,7 @@ class Line:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiter] = deque()
         self._returned: list[Return] = []
+        self._reporting: list[asyncio.Future[ModelCooling | None]] = []
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._in_flight = 0
@@ -110,6 +111,14 @@ class Line:
         elif self._task is None:
             self._set_timer(_SETTLE_WITHIN_SECONDS)
 
+    async def report(self, returned: Return) -> ModelCooling | None:
+        """Hand in at once what is about the whole pool, and learn whether the model is left alone now."""
+        self.hand_in(returned)
+        told: asyncio.Future[ModelCooling | None] = self._loop.create_future()
+        self._reporting.append(told)
+        self._exchange_soon()
+        return await told
+
     async def aclose(self) -> None:
         """Wait for an exchange that is under way and hand in what has not been handed in yet."""
         self._stop_timer()
@@ -144,12 +153,14 @@ class Line:
     async def _exchange(self) -> None:
         """Exchange until there is nothing new to say, then set the timer for the next time."""
         returned: list[Return] = []
+        reporting: list[asyncio.Future[ModelCooling | None]] = []
         try:
             while True:
                 asked = list(islice(self._waiting, _MOST_IN_ONE_EXCHANGE))
                 asked_at = self._loop.time()
                 lapsed = self._ahead.give_back_all() if asked else self._ahead.give_back(asked_at)
                 returned, self._returned = self._returned + lapsed, []
+                reporting, self._reporting = self._reporting, []
                 wants = [waiter.want for waiter in asked]
                 turn = await self._ask(returned, wants, self._ahead.wanted(asked_at))
                 self._ahead.add(turn.ahead, asked_at)
@@ -158,6 +169,7 @@ class Line:
                 self.is_flowing = turn.wait_seconds is None and turn.cooling is None
                 front = self._waiting[0] if self._waiting else None
                 self._deliver(asked, turn)
+                self._answer_reports(reporting, turn)
                 self._serve_from_stock()
                 if self._in_line and not self._waiting:
                     continue
@@ -167,7 +179,8 @@ class Line:
                     break
         except Exception as error:  # whatever it was, nobody in line may wait forever
             self._returned = returned + self._returned
-            self._fail_all(error)
+            self._fail_all(error, reporting + self._reporting)
+            self._reporting = []
             return
         finally:
             self._task = None
@@ -194,6 +207,11 @@ class Line:
             self._fail_all(ModelCooling(self._pool, *turn.cooling))
         elif len(asked) > len(turn.grants):
             self._judge_front(asked[len(turn.grants)], turn)
+
+    def _answer_reports(self, reporting: list[asyncio.Future[ModelCooling | None]], turn: Turn) -> None:
+        for told in reporting:
+            if not told.done():
+                told.set_result(None if turn.cooling is None else ModelCooling(self._pool, *turn.cooling))
 
     def _serve_from_stock(self) -> None:
         """Who came while the store was asked, in their order, as far as there is leave ahead."""
@@ -233,12 +251,14 @@ class Line:
         elif waiter in self._waiting:
             self._waiting.remove(waiter)
 
-    def _fail_all(self, error: Exception) -> None:
+    def _fail_all(
+        self, error: Exception, reporting: Sequence[asyncio.Future[ModelCooling | None]] = ()
+    ) -> None:
         failure = error if isinstance(error, LLMAssetsError) else StateUnavailable(repr(error))
         waiting, self._waiting = self._waiting, deque()
-        for waiter in waiting:
-            if not waiter.future.done():
-                waiter.future.set_exception(failure)
+        for future in [*(waiter.future for waiter in waiting), *reporting]:
+            if not future.done():
+                future.set_exception(failure)
 
     def _set_timer(self, seconds: float) -> None:
         if self._timer is not None and self._timer.when() <= self._loop.time() + seconds:

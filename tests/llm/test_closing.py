@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_server import ScriptedServer, error, scripted_server
+from scripted_server import ScriptedServer, answer, error, scripted_server
 
 from llm_assets.errors import ClientClosed
 from llm_assets.llm.client import LLMClient
@@ -156,3 +156,38 @@ async def test_identical_callers_that_are_cancelled_together_all_end() -> None:
             await sent
             await client.__aexit__(None, None, None)
     assert len(server.requests) == 2
+
+
+async def test_a_request_that_is_given_up_is_said_to_be_sent(tmp_path: Path) -> None:
+    """Whoever is told that nothing was sent asks again, and pays twice."""
+    async with scripted_server() as server:
+        chain = config(server, state=str(tmp_path / "state.sqlite"))
+        client = LLMClient(chain, drain_seconds=0.05)
+        await client.__aenter__()
+        await client.call(ask("the first one, which finds out about limits"))
+        server.gate = asyncio.Event()
+        sent = asyncio.create_task(client.call(ask("sent")))
+        await server.asked(2)
+        await client.__aexit__(None, None, None)
+        with pytest.raises(ClientClosed, match=r"was sent.*may have been billed.*journal intents"):
+            await sent
+
+
+async def test_who_waits_to_try_again_is_told_what_became_of_the_first_try() -> None:
+    """An answer that could not be read may have been billed, whatever became of its next attempt."""
+    retry = {"first_wait_seconds": 60}
+
+    def script(request: dict[str, Any], number: int) -> Any:
+        return {} if request["messages"][0]["content"] == "unreadable" else answer()
+
+    async with scripted_server(script) as server:
+        client = LLMClient(config(server, retry=retry))
+        await client.__aenter__()
+        waiting = asyncio.create_task(client.call(ask("unreadable")))
+        await server.asked(1)
+        await settle_down()
+        assert not waiting.done()
+        await client.__aexit__(None, None, None)
+        with pytest.raises(ClientClosed, match="was sent"):
+            await waiting
+        assert len(server.requests) == 1

@@ -181,8 +181,7 @@ def test_a_model_that_keeps_failing_cools_down_for_everybody() -> None:
         for _ in range(5):
             grant = await limiter.acquire("m", Want(1, 10), LIMITS, max_wait_seconds=99)
             limiter.settle("m", Return(grant=grant, failed="HTTP 500"))
-        limiter.report_outage("m", 60.0, "HTTP 500")
-        await asyncio.sleep(0.2)
+        assert await limiter.report_outage("m", 60.0, "HTTP 500") is not None
         other = Limiter(store, Client(id="b"))
         with pytest.raises(ModelCooling, match="HTTP 500"):
             await other.acquire("m", Want(1, 10), LIMITS, max_wait_seconds=99)

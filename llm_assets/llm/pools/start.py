@@ -24,7 +24,7 @@ _AHEAD_PART = 16
 def start(pool: Pool, buckets: dict[str, Bucket], client: Client, wanted: Sequence[Want], now: float) -> Turn:
     """Grants for as many of `wanted`, in their order, as may start now."""
     cool = cooling(pool, now)
-    if cool is not None and wanted:
+    if cool is not None:
         line.leave(pool, client)  # all its requests are told, so none of them waits here any more
         return Turn(grants=[], cooling=cool)
     grants: list[Grant] = []
