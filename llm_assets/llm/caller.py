@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 
-from llm_assets.errors import CallFailed, ConnectionFailed, PriceUnknown, RateLimited
+from llm_assets.errors import CallFailed, ConnectionFailed, Overloaded, PriceUnknown, RateLimited
 from llm_assets.llm.exchange import Exchange
 from llm_assets.llm.journal import AskedElsewhere
 from llm_assets.llm.ledger import NOTHING, Reservation, Spending
@@ -77,16 +77,18 @@ async def ask(services: Services, call: Call) -> Found:
 async def _report_outage(services: Services, call: Call, tried: Round, error: CallFailed) -> None:
     """Attempts are used up. Raises ModelCooling where that is for an outage that this call waits out.
 
-    Who has waited before has its second chance behind it: it speaks for itself, not for the model, or else
-    requests that always fail would keep the others from it in turn.
+    Where nobody is there, or there is no room, that is so for every request, and waited out until the deadline.
+    Any other failure may be the request's own. Who has waited before has its second chance behind it: it
+    speaks for itself, or else requests that always fail would keep the others from the model in turn.
     """
-    if tried.has_waited:
+    is_down = isinstance(error, ConnectionFailed | Overloaded)
+    if tried.has_waited and not is_down:
         return
     seconds = services.config.retry.cool_down_seconds
     cooling = await services.limiter.report_outage(call.link.pool, seconds, str(error))
     in_time = cooling is not None and services.clock.now() + cooling.seconds <= call.tally.give_up_at
     if cooling is not None and in_time and services.answered:
-        tried.wait_out()
+        tried.wait_out(again=is_down)
         raise cooling from error
 
 

@@ -35,14 +35,14 @@ class Link:
 
 @dataclass(slots=True)
 class Round:
-    """The attempts of one call at one model; each call waits an outage of it out once, and starts again."""
+    """The attempts of one call at one model, and whether it has waited an outage of that model out."""
 
     attempts: int = 0
     has_waited: bool = False
 
-    def wait_out(self) -> None:
-        """The model is left alone: who has failed at it counts this as its wait."""
-        if self.attempts and not self.has_waited:
+    def wait_out(self, *, again: bool = False) -> None:
+        """The model is left alone: who has failed at it counts this as its wait, and starts anew after it."""
+        if self.attempts and (again or not self.has_waited):
             self.attempts, self.has_waited = 0, True
 
 

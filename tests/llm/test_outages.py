@@ -1,4 +1,4 @@
-"""An outage is waited out once by every call: no row is lost to a short one, none blocks the others."""
+"""An outage is waited out: no row is lost to a short one, and none that always fails blocks the others."""
 
 from __future__ import annotations
 
@@ -150,3 +150,34 @@ async def test_the_next_model_takes_over_from_one_that_cools_down() -> None:
             outcomes = await ask_all(client, [str(number) for number in range(8)])
     assert {outcome.model for outcome in outcomes} == {"gpt-6-luna"}
     assert {outcome.fallback_reason for outcome in outcomes} == {"cooling_down"}
+
+
+async def test_a_server_that_is_overloaded_for_long_costs_no_row() -> None:
+    """It says itself that it is for everybody: each call waits as many cool-downs as fit its deadline."""
+    rounds = 3
+
+    def script(request: dict[str, Any], number: int) -> Reply:
+        return answer() if number == 1 or number > 1 + rounds * ATTEMPTS else error(503, "overloaded")
+
+    async with scripted_server(script) as server:
+        chain = config(server.base_url, cool_down_seconds=0.2)
+        async with asyncio.timeout(60), LLMClient(chain) as client:
+            await client.call(ask("first"))
+            outcome = await client.call(ask("patient"))
+    assert outcome.error is None
+    assert outcome.attempts == rounds * ATTEMPTS + 1
+
+
+async def test_the_wait_for_an_overloaded_server_ends_with_the_deadline() -> None:
+    """And then the call has the server's own words."""
+
+    def script(request: dict[str, Any], number: int) -> Reply:
+        return answer() if number == 1 else error(503, "overloaded")
+
+    async with scripted_server(script) as server:
+        chain = config(server.base_url, cool_down_seconds=0.2, deadline_seconds=4)
+        async with asyncio.timeout(60), LLMClient(chain) as client:
+            await client.call(ask("first"))
+            outcome = await client.call(ask("patient"))
+    assert outcome.error is not None
+    assert outcome.attempts > 2 * ATTEMPTS
