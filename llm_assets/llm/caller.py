@@ -77,7 +77,7 @@ async def ask(services: Services, call: Call) -> Found:
 async def _report_outage(services: Services, call: Call, tried: Round, error: CallFailed) -> None:
     """Attempts are used up. Raises ModelCooling where that is for an outage that this call waits out.
 
-    Where nobody is there, or there is no room, that is so for every request, and waited out until the deadline.
+    Where nobody is there, or there is no room, it is so for every request, and waited out to the deadline.
     Any other failure may be the request's own. Who has waited before has its second chance behind it: it
     speaks for itself, or else requests that always fail would keep the others from the model in turn.
     """
