@@ -87,9 +87,13 @@ class Check:
     judge: Callable[[Facts, CheckLimits], Judged]
     of_the_run: bool = False
 
-    def spec(self, asset: dg.AssetKey, partitions: dg.PartitionsDefinition[Any]) -> dg.AssetCheckSpec:
-        """By day where Dagster can: what one day's run says stays with that day."""
-        by_day: dict[str, Any] = {"partitions_def": partitions} if _CHECKS_HAVE_PARTITIONS else {}
+    def spec(self, asset: dg.AssetKey, days: dg.PartitionsDefinition[Any] | None) -> dg.AssetCheckSpec:
+        """By day where Dagster can and every run is of one: what a run says stays with its day.
+
+        Of a run of several days Dagster keeps no result with partitions: the tile would show none as passed
+        or failed, so without `days` the latest run's result stands for all of its days.
+        """
+        by_day: dict[str, Any] = {"partitions_def": days} if days and _CHECKS_HAVE_PARTITIONS else {}
         return dg.AssetCheckSpec(self.name, asset=asset, description=self.description, **by_day)
 
     def result(self, facts: Facts, limits: CheckLimits) -> dg.AssetCheckResult:

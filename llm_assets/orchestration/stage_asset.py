@@ -135,6 +135,7 @@ class StageAsset:
 def build_stage_asset(stage: StageAsset, surroundings: Surroundings) -> dg.AssetsDefinition:
     """The asset of a stage."""
     spec = stage.spec
+    by_day = surroundings.partitions if surroundings.days_per_backfill_run == 1 else None
     with warnings.catch_warnings():
         # Backfill policies and checks by day are what these assets are built around; a team is not helped by
         # the notice.
@@ -158,7 +159,7 @@ def build_stage_asset(stage: StageAsset, surroundings: Surroundings) -> dg.Asset
             required_resource_keys={surroundings.io_manager_key}
             | ({surroundings.openai_key} if stage.upstream else set()),
             io_manager_key=surroundings.io_manager_key,
-            check_specs=[check.spec(spec.key, surroundings.partitions) for check in stage.checks],
+            check_specs=[check.spec(spec.key, by_day) for check in stage.checks],
         )
         def asset(context: dg.AssetExecutionContext, **inputs: Any):
             from llm_assets.orchestration import run_process

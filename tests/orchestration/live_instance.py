@@ -14,7 +14,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -161,22 +160,6 @@ class LiveDagster:
             if each["startKey"] <= key <= each["endKey"]
         }
 
-    def check_days(self, asset: str, check: str) -> dict[str, str]:
-        """The days a check has a result for, and which."""
-        checks = self.ask(
-            """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
-                assetChecksOrError { ... on AssetChecks { checks { name partitionStatuses {
-                    ... on AssetCheckTimePartitionStatuses { ranges {
-                        startKey endKey status } } } } } } } } }""",
-            key={"path": [asset]},
-        )["assetNodeOrError"]["assetChecksOrError"]["checks"]
-        (ranges,) = [each["partitionStatuses"]["ranges"] for each in checks if each["name"] == check]
-        return {
-            str(date.fromordinal(day)): each["status"]
-            for each in ranges
-            for day in range(_ordinal(each["startKey"]), _ordinal(each["endKey"]) + 1)
-        }
-
     def backfill(self, assets: list[str], partitions: list[str]) -> str:
         answer = self.ask(
             """mutation ($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p) {
@@ -241,10 +224,6 @@ class LiveDagster:
                 sensorState { ticks { status skipReason runIds error { message } } } } } }""",
             s={**LOCATION, "sensorName": name},
         )["sensorOrError"]["sensorState"]["ticks"]
-
-
-def _ordinal(day: str) -> int:
-    return date.fromisoformat(day).toordinal()
 
 
 def tags_of(run: Mapping[str, Any]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ import dagster as dg
 import pytest
 from pydantic import ValidationError
 
+from llm_assets import build_audio_insights
 from llm_assets.errors import ConnectionFailed
 from llm_assets.llm.metrics import Histogram, MetricsSnapshot, QuotaUse
 from llm_assets.llm.models import BudgetConfig
@@ -319,3 +321,14 @@ def test_what_is_missing_upstream_is_said_of_its_day() -> None:
     rows = upstream.at([0, 1, 3, 4, 5])
     result = ROW_PER_RECORDING.result(Facts(rows=rows, upstream=upstream, days=DAYS), USUAL_LIMITS)
     assert result.description == "On 1 of 3 days; 2026-03-03: 1 rows are missing, 0 came out of nothing."
+
+
+@pytest.mark.parametrize("days_a_run", [1, 7])
+def test_checks_belong_to_days_where_every_run_is_of_one(days_a_run: int) -> None:
+    """Of a run of several days Dagster would keep no result by day, and show none as passed or failed."""
+    days = dg.DailyPartitionsDefinition(start_date="2026-03-02")
+    pipeline = build_audio_insights("recordings", days, days_per_backfill_run=days_a_run)
+    specs = [spec for asset in pipeline.assets or [] for spec in getattr(asset, "check_specs", [])]
+    assert len(specs) == 14
+    if "partitions_def" in inspect.signature(dg.AssetCheckSpec).parameters:
+        assert {spec.partitions_def for spec in specs} == {days if days_a_run == 1 else None}

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
-from fake_openai import finished
 from live_instance import tags_of
 from live_project import START, Live
 
@@ -89,19 +88,6 @@ def test_a_run_that_failed_for_an_outage_is_re_executed_without_paying_again(liv
     again = len(live.server.paths)
     assert live.dagster.finished(live.dagster.launch(on)) == "SUCCESS"
     assert len(live.server.paths) == again
-
-
-def test_a_bad_day_is_still_seen_after_a_good_one(live: Live) -> None:
-    """A check's result stays with its day."""
-    bad, good = day(43), day(44)
-    live.record(bad, 3500)
-    live.record(good, 3501)
-    (live.root / "data/recordings" / bad / "broken.ogg").write_bytes(b"no audio at all")
-    finished(live.root / "data/recordings" / bad / "broken.ogg")
-    for each in (bad, good):
-        assert live.dagster.finished(live.dagster.launch(each)) == "SUCCESS"
-    results = live.dagster.check_days("recordings", "usable_rows")
-    assert (results[bad], results[good]) == ("FAILED", "SUCCEEDED")
 
 
 def test_the_schedule_asks_for_yesterday_and_missed_days(live: Live) -> None:
