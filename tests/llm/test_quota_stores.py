@@ -129,7 +129,7 @@ async def test_nobody_waits_for_a_client_that_was_turned_away(stores: tuple[Quot
         await asyncio.sleep(0.01)
     for _ in range(5):
         gone.settle("p", Return(grant=grant, failed="x"))
-    gone.report_outage("p", 0.3, "x")
+    await gone.report_outage("p", 0.3, "x")
     with pytest.raises(ModelCooling):
         await waiting
     await gone.aclose()
