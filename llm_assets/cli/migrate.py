@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from llm_assets.cli.tables_place import configured_database
 from llm_assets.errors import TableMismatch, WarehouseLocked, WarehouseMissing
 
 _NOT_CONFIRMED = 4
@@ -86,7 +87,7 @@ def migrate_command(dropped: list[tuple[str, str]], yes: bool, database: str | N
     if not dropped:
         click.echo("Nothing to do: new fields need no migration (see --help).")
         return
-    place = database or _configured_place()
+    place = database or configured_database()
     try:
         planned = plan(place, dropped)
         click.echo(f"In {place}:")
@@ -100,13 +101,6 @@ def migrate_command(dropped: list[tuple[str, str]], yes: bool, database: str | N
     except (WarehouseMissing, WarehouseLocked) as error:
         raise NotNow(str(error)) from error
     click.echo("Done.")
-
-
-def _configured_place() -> str:
-    # Imported here because Dagster comes with it, and a place on the command line needs none of that.
-    from llm_assets.orchestration.settings import Settings
-
-    return Settings.from_env().duckdb_path
 
 
 def _confirm(yes: bool) -> None:

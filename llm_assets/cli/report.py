@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from llm_assets.cli.tables_place import NothingThere, configured_database
 from llm_assets.errors import ConfigurationError, WarehouseMissing
 from llm_assets.report.headline import headline, headline_numbers
 from llm_assets.report.months import Month
@@ -43,12 +44,6 @@ def _month(ctx: click.Context, param: click.Parameter, value: str | None) -> Mon
         raise click.BadParameter(str(error), ctx, param) from error
 
 
-class NothingThere(click.ClickException):
-    """Nothing has been written yet."""
-
-    exit_code = 3
-
-
 @click.command(name="report", epilog=_EPILOG)
 @click.option(
     "--month", metavar="YYYY-MM", callback=_month, help="Which month.  [default: the latest one with rows]"
@@ -79,7 +74,7 @@ def report_command(
     """
     if out == _STDOUT and (as_json or opening):
         raise click.UsageError("--out - prints the page: neither --json nor --open goes with it")
-    path = database or _configured_database()
+    path = database or configured_database()
     report = _made(path, month)
     if out == _STDOUT:
         sys.stdout.write(report.html)
@@ -91,13 +86,6 @@ def report_command(
         click.launch(page.resolve().as_uri())
 
 
-def _configured_database() -> str:
-    # Imported here because Dagster comes with it, and a path on the command line needs none of that.
-    from llm_assets.orchestration.settings import Settings
-
-    return Settings.from_env().duckdb_path
-
-
 def _made(database: str, month: Month | None) -> Report:
     try:
         latest = latest_month(database)
@@ -107,7 +95,7 @@ def _made(database: str, month: Month | None) -> Report:
             )
         report = make_report(database, month or latest)
     except WarehouseMissing as error:
-        raise NothingThere(f"{error}; --database names another place") from error
+        raise NothingThere.of(error) from error
     if not report.rows.has_rows:
         click.echo(f"There are no rows of {report.month}; the latest month with rows is {latest}.", err=True)
     return report

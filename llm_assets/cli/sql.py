@@ -13,6 +13,7 @@ from typing import IO, cast
 import click
 
 from llm_assets.cli.sql_formats import WRITERS
+from llm_assets.cli.tables_place import NothingThere, configured_database
 from llm_assets.errors import WarehouseError, WarehouseMissing
 from llm_assets.warehouse.query import QueryResult, query, relations
 
@@ -40,12 +41,6 @@ class QueryRefused(click.ClickException):
     """The question is wrong or wants more than reading."""
 
     exit_code = 1
-
-
-class NothingThere(click.ClickException):
-    """Nothing has been written to the place yet."""
-
-    exit_code = 3
 
 
 @click.command(name="sql", epilog=_EPILOG)
@@ -76,7 +71,7 @@ def sql_command(sql: str | None, output_format: str, limit: int | None, database
 
     Without a question it lists the tables and views.
     """
-    path = database or _configured_database()
+    path = database or configured_database()
     if sql == "-":
         sql = sys.stdin.read()
     if sql is not None and not sql.strip():
@@ -86,16 +81,9 @@ def sql_command(sql: str | None, output_format: str, limit: int | None, database
     try:
         _answer(path, sql, output_format, limit)
     except WarehouseMissing as error:
-        raise NothingThere(f"{error}; --database names another place") from error
+        raise NothingThere.of(error) from error
     except WarehouseError as error:
         raise QueryRefused(str(error)) from error
-
-
-def _configured_database() -> str:
-    # Imported here because Dagster comes with it, and a path on the command line needs none of that.
-    from llm_assets.orchestration.settings import Settings
-
-    return Settings.from_env().duckdb_path
 
 
 def _answer(path: str, sql: str | None, output_format: str, limit: int) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 
 from llm_assets.recordings.encode import FLAC, OPUS, Encoder, Encoding, Samples
+from llm_assets.recordings.probe import probe
+from llm_assets.records import Recording
 
 RATE = 16_000
 MP3 = Encoding("mp3", "mp3", "libmp3lame", bit_rate=32_000)
@@ -76,3 +79,20 @@ def finished(file: Path) -> None:
     """Half a minute old, so that nobody can be taken to be still writing it."""
     half_a_minute_ago = time.time() - 30
     os.utime(file, (half_a_minute_ago, half_a_minute_ago))
+
+
+def recording_of(audio: bytes, name: str, duration_seconds: float | None = None) -> Recording:
+    """What is known of `audio` once it was probed; `duration_seconds` says otherwise than the file."""
+    facts = probe(audio, name)
+    return Recording(
+        partition_date=date(2026, 3, 2),
+        recording_id="0123456789abcdef0123",
+        path=f"2026-03-02/{name}",
+        file_name=name,
+        size_bytes=len(audio),
+        sha256="",
+        format=facts.format,
+        codec=facts.codec,
+        channels=facts.channels,
+        duration_seconds=duration_seconds or facts.duration_seconds,
+    )

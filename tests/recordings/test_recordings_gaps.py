@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from datetime import date
 from typing import Any
 
 import av
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
-from made_audio import M4A, OPUS, OTHERS, RATE, WAV, WEBM, encoded, sound
+from made_audio import M4A, OPUS, OTHERS, RATE, WAV, WEBM, encoded, recording_of, sound
 
 from llm_assets.recordings.decode import decode_mono
 from llm_assets.recordings.encode import Encoding, Samples
@@ -20,7 +19,7 @@ from llm_assets.recordings.gaps import LEAST_SECONDS, MOST_SECONDS, Stamps, has_
 from llm_assets.recordings.limits import ChunkLimits
 from llm_assets.recordings.prepare import prepare_chunks
 from llm_assets.recordings.probe import probe
-from llm_assets.records import AudioChunk, Recording
+from llm_assets.records import AudioChunk
 
 MKV = OTHERS["mkv"][0]
 STAMPED = {"ogg": OPUS, "webm": WEBM, "mkv": MKV, "m4a": M4A}
@@ -59,20 +58,7 @@ def loudness(samples: Samples, begin: float, end: float) -> float:
 
 
 def prepared(audio: bytes, name: str, limits: ChunkLimits | None = None) -> list[AudioChunk]:
-    facts = probe(audio, name)
-    recording = Recording(
-        partition_date=date(2026, 3, 2),
-        recording_id="0123456789abcdef0123",
-        path=name,
-        file_name=name,
-        size_bytes=len(audio),
-        sha256="",
-        format=facts.format,
-        codec=facts.codec,
-        channels=facts.channels,
-        duration_seconds=facts.duration_seconds,
-    )
-    return [*prepare_chunks(audio, recording, limits or ChunkLimits())]
+    return [*prepare_chunks(audio, recording_of(audio, name), limits or ChunkLimits())]
 
 
 @pytest.mark.parametrize("extension", sorted(STAMPED))

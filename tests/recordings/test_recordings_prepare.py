@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_audio import ENCODINGS, FLAC, OPUS, RATE, WAV, encoded, hush, sound, talk
+from made_audio import ENCODINGS, FLAC, OPUS, RATE, WAV, encoded, hush, recording_of, sound, talk
 
 from llm_assets.errors import ConfigurationError, RecordingSilent, RecordingUnreadable
 from llm_assets.recordings.decode import decode_mono
@@ -16,27 +16,11 @@ from llm_assets.recordings.encode import Encoding, Samples
 from llm_assets.recordings.limits import ChunkLimits, Listening
 from llm_assets.recordings.prepare import prepare_chunks
 from llm_assets.recordings.probe import probe
-from llm_assets.records import AudioChunk, Recording
+from llm_assets.records import AudioChunk
 
 DAY = date(2026, 3, 2)
 SHORT = ChunkLimits(max_seconds=9, target_seconds=6, window_seconds=3)
 CALL, PAUSES = talk([(1.7, 0.5), (2.1, 0.4), (1.2, 0.6), (2.4, 0.5)] * 2)
-
-
-def recording_of(audio: bytes, name: str, duration_seconds: float | None = None) -> Recording:
-    facts = probe(audio, name)
-    return Recording(
-        partition_date=DAY,
-        recording_id="0123456789abcdef0123",
-        path=f"2026-03-02/{name}",
-        file_name=name,
-        size_bytes=len(audio),
-        sha256="",
-        format=facts.format,
-        codec=facts.codec,
-        channels=facts.channels,
-        duration_seconds=duration_seconds or facts.duration_seconds,
-    )
 
 
 def prepared(audio: bytes, name: str, limits: ChunkLimits) -> list[AudioChunk]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 import numpy as np
 import pytest
-from made_audio import ENCODINGS, OTHERS, RATE, WAV, encoded, hush, sound
+from made_audio import ENCODINGS, OTHERS, RATE, WAV, encoded, hush, recording_of, sound
 
 from llm_assets.errors import RecordingSilent
 from llm_assets.recordings.decode import is_silent
 from llm_assets.recordings.encode import FLAC, Encoding, Samples
 from llm_assets.recordings.limits import ChunkLimits, Listening
 from llm_assets.recordings.prepare import prepare_chunks
-from llm_assets.recordings.probe import probe
-from llm_assets.records import AudioChunk, Recording
+from llm_assets.records import AudioChunk
 
 SECONDS = 20
 NOTHING: Samples = np.zeros(SECONDS * RATE, np.int16)
@@ -29,19 +27,7 @@ WAYS = {
 def prepared(
     audio: bytes, name: str, duration_seconds: float | None = None, listening: Listening = WAYS["mixed"]
 ) -> list[AudioChunk]:
-    facts = probe(audio, name)
-    recording = Recording(
-        partition_date=date(2026, 3, 2),
-        recording_id="0123456789abcdef0123",
-        path=f"2026-03-02/{name}",
-        file_name=name,
-        size_bytes=len(audio),
-        sha256="",
-        format=facts.format,
-        codec=facts.codec,
-        channels=facts.channels,
-        duration_seconds=duration_seconds or facts.duration_seconds,
-    )
+    recording = recording_of(audio, name, duration_seconds)
     return list(prepare_chunks(audio, recording, ChunkLimits(), listening))
 
 
