@@ -52,7 +52,7 @@ async def open_services(
         patience = config.state_patience_seconds
         database = make_database(config.state)
         state = await stack.enter_async_context(State(database, patience_seconds=patience))
-        store = _store(config, state, clock, stack)
+        store = store_of(config, state, clock, stack)
         limiter = Limiter(store, Client(id=owner, priority=priority), headroom=config.headroom, warn=warn)
         metrics.quota = limiter.used
         budget = Budget(
@@ -109,8 +109,7 @@ def unknown_limits(config: ClientConfig) -> str | None:
 
 def _link(model: ModelConfig, config: ClientConfig) -> Link:
     provider = make_provider(model, config)
-    base_url = model.base_url or (config.base_url if model.provider == "openai" else None)
-    server = server_name(base_url) if base_url else model.provider
+    server = server_of(model, config)
     pool = model.pool or model.model
     return Link(
         model=model,
@@ -119,6 +118,12 @@ def _link(model: ModelConfig, config: ClientConfig) -> Link:
         server=server,
         limits=model.limits or config.limits.get(pool),
     )
+
+
+def server_of(model: ModelConfig, config: ClientConfig) -> str:
+    """Whose a model's answers are, as the journal keeps it."""
+    base_url = model.base_url or (config.base_url if model.provider == "openai" else None)
+    return server_name(base_url) if base_url else model.provider
 
 
 def server_name(base_url: str) -> str:
@@ -134,7 +139,8 @@ def server_name(base_url: str) -> str:
     return f"{parts.netloc.rpartition('@')[2]}{path}"
 
 
-def _store(config: ClientConfig, state: State, clock: Clock, stack: AsyncExitStack) -> QuotaStore:
+def store_of(config: ClientConfig, state: State, clock: Clock, stack: AsyncExitStack) -> QuotaStore:
+    """Where limits and budget live; what has to be closed goes onto the stack."""
     if config.quota:
         try:
             redis = RedisQuota(config.quota, patience_seconds=config.state_patience_seconds)

@@ -26,10 +26,10 @@ from llm_assets.errors import (
     SchemaTooComplex,
 )
 from llm_assets.llm.caller import ask
+from llm_assets.llm.context import first_place, require_context, surely_fits
 from llm_assets.llm.journal import journal_keys
 from llm_assets.llm.requests import ChatRequest, Request
 from llm_assets.llm.services import Call, Found, Link, Services, Tally
-from llm_assets.llm.sizes import framing_tokens, most_output_tokens, told_schema
 from llm_assets.llm.tokens import TokenCounter
 from llm_assets.llm.waiting import ModelCooling
 
@@ -69,8 +69,7 @@ class ModelChain:
         after = request.after_model if isinstance(request, ChatRequest) else None
         if after is None:
             return self._links
-        places = [place for place, link in enumerate(self._links, 1) if link.model.model == after]
-        behind = self._links[places[-1] :] if places else ()
+        behind = self._links[first_place([link.model.model for link in self._links], after) :]
         if not behind:
             raise RequestRejected(f"no model of the chain comes behind {after}")
         return behind
@@ -104,8 +103,8 @@ class ModelChain:
                 break
             reason = _reason(request, errors)
             try:
-                if not _surely_fits(request, link):
-                    await self._require_context(request, link)
+                if isinstance(request, ChatRequest) and not surely_fits(request, link.model):
+                    await require_context(request, link.model, self._counter)
                 wire = link.provider.build(request, link.model)
                 return await self._ask(Call(link, request, wire, key, asked.keys, tally, reason))
             except _BEYOND_BUDGET as error:
@@ -170,37 +169,6 @@ class ModelChain:
 
     def _stopped_by_budget(self, errors: list[LLMAssetsError]) -> bool:
         return self._stops_at_budget() and any(isinstance(error, _BEYOND_BUDGET) for error in errors)
-
-    async def _require_context(self, request: Request, link: Link) -> None:
-        """Raise ContextTooLong before paying for the refusal, when the count says that it cannot fit."""
-        assert isinstance(request, ChatRequest)
-        allowed = _most_input(request, link)
-        text = "\n".join(message.content for message in request.messages)
-        tokens = framing_tokens(request) + await self._counter.count(text, link.model.model)
-        if schema := told_schema(request):
-            tokens += await self._counter.count_schema(schema, link.model.model)
-        if tokens > allowed:
-            raise ContextTooLong(
-                f"about {tokens:,} tokens do not fit {link.model.model}, which takes {allowed:,} "
-                "beside the answer"
-            )
-
-
-def _surely_fits(request: Request, link: Link) -> bool:
-    """A token is at least one character of any text we know of."""
-    if link.model.context_window is None or not isinstance(request, ChatRequest):
-        return True
-    characters = framing_tokens(request) + len(told_schema(request))
-    for message in request.messages:
-        characters += len(message.content)
-    # At least half of the window is for the input.
-    return characters <= link.model.context_window // 2 or characters <= _most_input(request, link)
-
-
-def _most_input(request: ChatRequest, link: Link) -> int:
-    window = link.model.context_window
-    assert window is not None
-    return window - min(most_output_tokens(request, link.model), window // 2)
 
 
 def _another_model_may_help(error: CallFailed) -> bool:

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -23,6 +23,7 @@ from llm_assets.errors import CallFailed, ClientClosed, ConfigurationError, RunS
 from llm_assets.llm.assemble import make_chains, open_services
 from llm_assets.llm.chain import ModelChain
 from llm_assets.llm.checked import no_request, require_usable
+from llm_assets.llm.kept import KeptAnswers
 from llm_assets.llm.metrics import Metrics
 from llm_assets.llm.models import ClientConfig
 from llm_assets.llm.requests import Endpoint, Outcome, Request
@@ -63,6 +64,7 @@ class LLMClient:
         self._clock = clock or SystemClock()
         self._warn = warn
         self._stack = AsyncExitStack()
+        self._counter = TokenCounter()
         self._services: Services | None = None
         self._chains: dict[Endpoint, ModelChain] = {}
         self._asking: dict[bytes, asyncio.Future[Found]] = {}
@@ -84,7 +86,7 @@ class LLMClient:
                     self._config, self._run_id, self._priority, self._clock, self.metrics, self._warn
                 )
             )
-            self._chains = make_chains(services, TokenCounter())
+            self._chains = make_chains(services, self._counter)
             self._services, self._closed = services, False
             self._stack = stack.pop_all()
         self._heart = asyncio.create_task(self._beat())
@@ -158,15 +160,11 @@ class LLMClient:
         """
         return await self._require_services().budget.spent_usd()
 
-    async def are_answered(self, requests: Sequence[Request]) -> list[bool]:
-        """Which of the requests some model of the chain has answered before: they would cost nothing now.
-
-        Raises StateUnavailable, and ConfigurationError for an empty chain.
-        """
+    @property
+    def kept(self) -> KeptAnswers:
+        """What the journal would answer for nothing, for whoever wants to know before asking."""
         services = self._require_services()
-        keys = [self._chain_of(request).asked(request).keys for request in requests]
-        known = await services.journal.known([key for some in keys for key in some])
-        return [not known.isdisjoint(some) for some in keys]
+        return KeptAnswers(services.journal, self._config, self._counter)
 
     async def run(
         self,

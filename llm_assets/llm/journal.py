@@ -141,6 +141,32 @@ class Journal:
 
         return await self._state.run(operation)
 
+    async def look(self, keys: Sequence[bytes]) -> Entry | None:
+        """The entry under the first of `keys` that has one; no hit, since nobody takes it."""
+        entries = await self._state.run(lambda transaction: _entries(transaction, keys))
+        first = next((entries[key] for key in keys if key in entries), None)
+        return None if first is None else load_entry(first)
+
+    async def known_subjects(
+        self, subjects: Sequence[str], models: Sequence[tuple[ModelConfig, str]]
+    ) -> set[str]:
+        """Those of `subjects` about which one of the models, on its server, has answered something."""
+        names = {_subject_at(server, subject): subject for _, server in models for subject in subjects}
+        wanted, asked = list(names), {(model.model, server) for model, server in models}
+
+        def operation(transaction: Transaction) -> set[str]:
+            found: set[str] = set()
+            for start in range(0, len(wanted), _KEYS_PER_QUERY):
+                some = wanted[start : start + _KEYS_PER_QUERY]
+                values = {f"subject{number}": each for number, each in enumerate(some)}
+                statement = f"SELECT subject, model FROM answers WHERE subject IN (:{', :'.join(values)})"  # noqa: S608 - names of ours
+                for subject, model in transaction.execute(statement, values).fetchall():
+                    if (model, subject.partition("\n")[0]) in asked:
+                        found.add(names[subject])
+            return found
+
+        return await self._state.run(operation)
+
     async def find_latest(self, subject: str, servers: Collection[str]) -> Entry | None:
         """The last answer that one of `servers` gave for the same subject, by whichever model."""
 
@@ -250,18 +276,22 @@ def _record(transaction: Transaction, answers: list[dict[str, Any]]) -> list[Non
 
 def _found(transaction: Transaction, wanted: Sequence[Sequence[bytes]]) -> list[str | None]:
     """For each of `wanted` the entry under the first of its keys that has one; counts as a hit."""
-    entries: dict[bytes, str] = {}
-    keys = [key for some in wanted for key in some]
-    for start in range(0, len(keys), _KEYS_PER_QUERY):
-        some = keys[start : start + _KEYS_PER_QUERY]
-        values = {f"key{number}": key for number, key in enumerate(some)}
-        rows = transaction.execute(_entries_under(len(some)), values).fetchall()
-        entries.update((bytes(key), entry) for key, entry in rows)
+    entries = _entries(transaction, [key for some in wanted for key in some])
     if not entries:
         return [None] * len(wanted)
     firsts = [next((key for key in some if key in entries), None) for some in wanted]
     transaction.execute_many(_HIT, [{"key": key} for key in firsts if key is not None])
     return [None if key is None else entries[key] for key in firsts]
+
+
+def _entries(transaction: Transaction, keys: Sequence[bytes]) -> dict[bytes, str]:
+    entries: dict[bytes, str] = {}
+    for start in range(0, len(keys), _KEYS_PER_QUERY):
+        some = keys[start : start + _KEYS_PER_QUERY]
+        values = {f"key{number}": key for number, key in enumerate(some)}
+        rows = transaction.execute(_entries_under(len(some)), values).fetchall()
+        entries.update((bytes(key), entry) for key, entry in rows)
+    return entries
 
 
 @cache

@@ -34,10 +34,9 @@ def make_insights(
     items = transcripts_of(transcripts)
     config = openai.client_config(extractor.chain)
     planned = InsightsPlan(context, items, extractor, config)
-    models = [model.model for model in planned.models]
 
     async def ask(transcript: Transcript, call: Call) -> tuple[Insight, tuple[Outcome, ...]]:
-        return await extract(transcript, extractor, call, models)
+        return await extract(transcript, extractor, call, planned.models)
 
     gathered = Gathered(table, len(items), partial(insight_row, run_id=context.run.run_id))
     asked = ask_all(

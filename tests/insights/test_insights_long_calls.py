@@ -17,7 +17,8 @@ from llm_assets.insights.spoken import SpokenText
 from llm_assets.llm.client import LLMClient
 from llm_assets.llm.models import ClientConfig, ModelConfig
 from llm_assets.llm.requests import Outcome
-from llm_assets.planning import PlannedCalls, make_plan
+from llm_assets.planning.calls import PlannedCalls
+from llm_assets.planning.plan import make_plan
 from llm_assets.records import Insight, RowStatus, Segment, Transcript
 
 EXTRACTOR = call_insights_extractor()
@@ -98,7 +99,7 @@ async def test_ten_hours_are_one_row(
     first = first_request(whole, EXTRACTOR)
     assert first is not None
     planned = PlannedCalls(ModelConfig.of("small"), context)
-    planned.add([first])
+    planned.add(first)
     least, most = make_plan("insights", planned, None, without_model=0, answered=0).tokens
     assert least < insight.input_tokens + insight.output_tokens < most
 

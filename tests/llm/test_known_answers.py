@@ -26,6 +26,6 @@ async def test_answers_of_any_model_of_the_chain_are_known(tmp_path: Path) -> No
             async with LLMClient(config) as client:
                 for number in asked:
                     await client.call(ask(number))
-                known = await client.are_answered(requests)
+                known = await client.kept.are_answered(requests)
             assert [number for number, is_known in enumerate(known) if is_known] == [7, 1_100]
         assert len(server.requests) == 2

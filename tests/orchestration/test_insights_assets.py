@@ -257,6 +257,45 @@ def test_calls_of_hours_are_rows_like_all_others(project: Project, emulator: Emu
     assert emulator.audit.rejected == 0
 
 
+def test_a_call_of_hours_that_is_answered_is_not_planned_again(project: Project, emulator: Emulator) -> None:
+    """Its parts and their merges are in the journal; so is what one that was refused came to."""
+    chain = [{"model": "small", "context_window": 8_192}]
+    feelings = build_insights_asset("feelings", Feeling, "Look.", DAYS, chain=chain, max_output_tokens=1_000)
+
+    def planned() -> tuple[int, ...]:
+        result = dg.materialize([long_transcripts, feelings], partition_key=DAY, resources=project.resources)
+        (event,) = result.asset_materializations_for_node("feelings")
+        names = ("plan.rows_answered", "plan.rows_to_ask", "plan.tokens_most")
+        return tuple(event.metadata[name].value for name in names)
+
+    new = planned()
+    assert new[:2] == (0, 3)
+    served = emulator.audit.served
+    again = planned()
+    assert emulator.audit.served == served
+    assert again == (3, 0, 0)
+
+
+@dg.asset(name="transcripts", partitions_def=DAYS, io_manager_key="io_manager")
+def repeated_transcripts() -> Any:
+    """Two recordings of the same content, and one without a word twice."""
+    day = date(2026, 3, 2)
+    calls = [("a", CALLS["a"]), ("b", CALLS["b"]), ("a", CALLS["a"]), ("c", []), ("c", [])]
+    rows = [transcript_row(day, transcript(name, lines), (), "run") for name, lines in calls]
+    return frame_of(TRANSCRIPTS, rows_of(TRANSCRIPTS, rows))
+
+
+def test_a_plan_counts_the_rows_that_the_table_will_have(project: Project) -> None:
+    """The same content is asked once, and is as many rows as there are recordings of it."""
+    feelings = build_insights_asset("feelings", Feeling, "Look.", DAYS)
+    result = dg.materialize([repeated_transcripts, feelings], partition_key=DAY, resources=project.resources)
+    (observation,) = result.asset_observations_for_node("feelings")
+    assert "of 5 rows 2 will be asked" in str(observation.description)
+    assert "1 have the content of another row" in str(observation.description)
+    assert plan_of(result, "feelings") == (2, 0, 2)
+    assert project.rows("SELECT count(*) FROM feelings") == [(5,)]
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "said"),
     [

@@ -10,7 +10,9 @@ import pytest
 from llm_assets.insights.prompts import call_insights_extractor
 from llm_assets.llm.models import Limits, ModelConfig
 from llm_assets.llm.requests import ChatRequest, Message
-from llm_assets.planning import PlannedCalls, least_seconds, make_plan
+from llm_assets.planning.audio import PlannedAudio
+from llm_assets.planning.calls import PlannedCalls
+from llm_assets.planning.plan import least_seconds, make_plan
 from llm_assets.records import RowStatus, Transcript
 
 EXTRACTOR = call_insights_extractor()
@@ -26,7 +28,8 @@ def request(text: str = SPEECH) -> ChatRequest:
 
 def planned(model: Any = "gpt-6-luna", count: int = 100) -> PlannedCalls:
     calls = PlannedCalls(ModelConfig.of(model))
-    calls.add(request() for _ in range(count))
+    for _ in range(count):
+        calls.add(request())
     return calls
 
 
@@ -48,9 +51,11 @@ def test_the_range_holds_what_such_calls_use() -> None:
 def test_a_call_of_hours_is_planned_in_parts() -> None:
     """Each part has instructions and schema, and the answers are read once more when they are merged."""
     calls = PlannedCalls(ModelConfig.of("gpt-6-luna"), most_input_tokens=8_192)
-    calls.add([request(), request(SPEECH * 100)])
+    calls.add(request())
+    calls.add(request(SPEECH * 100))
     whole = PlannedCalls(ModelConfig.of("gpt-6-luna"), most_input_tokens=922_000)
-    whole.add([request(), request(SPEECH * 100)])
+    whole.add(request())
+    whole.add(request(SPEECH * 100))
     assert (whole.calls, whole.in_parts) == (2, 0)
     assert (calls.requests, calls.in_parts) == (2, 1)
     assert 20 < calls.calls < 120
@@ -103,5 +108,30 @@ def test_the_least_time_is_the_limits(limits: Limits | None, seconds: float | No
 def test_answers_never_count_past_their_limit() -> None:
     """What an answer may have is the most it is planned with."""
     calls = PlannedCalls(ModelConfig.of("gpt-6-luna"))
-    calls.add([ChatRequest(messages=(Message("user", "hi"),), max_output_tokens=20)])
+    calls.add(ChatRequest(messages=(Message("user", "hi"),), max_output_tokens=20))
     assert (calls.least_output_tokens, calls.most_output_tokens) == (20, 20)
+
+
+def test_parts_that_are_answered_cost_nothing_again() -> None:
+    """What is left of a call of hours is the rest of its parts, and merging."""
+    new, left = (PlannedCalls(ModelConfig.of("gpt-6-luna"), most_input_tokens=8_192) for _ in range(2))
+    new.add(request(SPEECH * 100))
+    left.add(request(SPEECH * 100), kept_calls=31)
+    assert (left.requests, left.in_parts) == (1, 1)
+    assert left.calls == new.calls - 31
+    assert left.input_tokens < new.input_tokens / 2
+
+
+@pytest.mark.parametrize(
+    ("model", "least_usd", "most_usd"),
+    [("gpt-transcribe", "0.00225", "0.0045"), ("gpt-4o-transcribe", "0.0007", "0.008")],
+)
+def test_audio_is_planned_by_the_minute_or_by_tokens(model: str, least_usd: str, most_usd: str) -> None:
+    """A minute of which half may be silence; a model that bills tokens is heard at ten a second."""
+    audio = PlannedAudio(ModelConfig.of(model))
+    audio.add(30, 60, calls=1)
+    plan = make_plan("transcripts", audio, None)
+    assert plan.audio_seconds == (30, 60)
+    assert plan.cost_usd is not None
+    least, most = plan.cost_usd
+    assert Decimal(least_usd) <= least < most <= Decimal(most_usd)

@@ -1,0 +1,1 @@
+"""What calls will cost and take, before the first of them: pure numbers, no I/O."""
