@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from llm_assets.errors import ConfigurationError, WarehouseMissing
 from llm_assets.orchestration.errors import as_failures
+from llm_assets.orchestration.event_log import OpenFiles
 from llm_assets.orchestration.partitions import partition_dates
 from llm_assets.warehouse.names import without_secrets
 from llm_assets.warehouse.tables import FIXED_TABLES, Column, Table, insights_table
@@ -44,6 +45,17 @@ class DuckDBFrameIOManager(dg.ConfigurableIOManager):
         default=120.0, gt=0, description="How long to wait for its turn while other runs write the file."
     )
 
+    _event_log: OpenFiles = PrivateAttr(default_factory=OpenFiles)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Called by Dagster when a run's process begins."""
+        if context.instance and context.run:
+            self._event_log.open(context.instance, context.run.run_id)
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Called by Dagster when a run's process ends."""
+        self._event_log.close()
+
     def handle_output(self, context: dg.OutputContext, obj: DataFrame | Rows) -> None:
         from llm_assets.warehouse.owners import require_own_table
         from llm_assets.warehouse.replace import replace_partition
@@ -53,7 +65,8 @@ class DuckDBFrameIOManager(dg.ConfigurableIOManager):
             require_own_table(self.path, table.name, context.asset_key.to_user_string())
             days = partition_dates(context.asset_partition_keys)
             replace_partition(self.path, table, days, obj, lock_timeout_seconds=self.lock_timeout_seconds)
-        context.add_output_metadata(self._table_metadata(table) | _row_count(len(obj), len(days)))
+        metadata = self._table_metadata(table, context.definition_metadata)
+        context.add_output_metadata(metadata | _row_count(len(obj), len(days)))
 
     def require_fit(self, key: dg.AssetKey, metadata: Mapping[str, Any]) -> None:
         """Raises what `handle_output` would raise for any rows of this asset: before they are paid for."""
@@ -79,12 +92,13 @@ class DuckDBFrameIOManager(dg.ConfigurableIOManager):
             _require_materialized(context, frame["partition_date"])
             return frame
 
-    def _table_metadata(self, table: Table) -> dict[str, Any]:
-        return {
+    def _table_metadata(self, table: Table, of_the_asset: Mapping[str, Any]) -> dict[str, Any]:
+        """Columns only where the asset does not say them: they would be half of each partition's event."""
+        metadata: dict[str, Any] = {
             "dagster/table_name": f"{Path(without_secrets(self.path)).stem}.main.{table.name}",
             "dagster/storage_kind": "parquet" if "://" in self.path else "duckdb",
-            COLUMN_SCHEMA: column_schema(table),
         }
+        return metadata if COLUMN_SCHEMA in of_the_asset else metadata | {COLUMN_SCHEMA: column_schema(table)}
 
 
 def takes_rows(context: dg.AssetExecutionContext, io_manager_key: str) -> bool:

@@ -8,7 +8,12 @@ from importlib import import_module
 
 from llm_assets.recordings.background import in_background
 
-_LATER = ("llm_assets.orchestration.transcripts_stage", "llm_assets.llm.client")
+_LATER = (
+    "llm_assets.orchestration.transcripts_stage",
+    "llm_assets.llm.client",
+    "llm_assets.orchestration.insights_stage",
+    "genai_prices.data",  # by far the largest module of all, which the price list loads when it is asked
+)
 
 
 @cache

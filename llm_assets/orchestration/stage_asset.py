@@ -164,8 +164,9 @@ def build_stage_asset(stage: StageAsset, surroundings: Surroundings) -> dg.Asset
         def asset(context: dg.AssetExecutionContext, **inputs: Any):
             from llm_assets.orchestration import run_process
 
-            selection = context.run.asset_selection
-            run_process.prepare(has_calls_to_come=selection is None or len(selection) > 1)
+            # Empty where a job is run as a whole.
+            selected = context.run.asset_selection or ()
+            run_process.prepare(has_calls_to_come=len(selected) != 1)
             from llm_assets.orchestration.rows import received
             from llm_assets.orchestration.stage_result import Judging, told
 
