@@ -14,8 +14,6 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 
-from llm_assets.recordings.container import Audio, open_audio, packets
-
 # Less is the unevenness of stamps, of which the sum is minded: it does not grow beyond this.
 LEAST_SECONDS = 0.1
 # More is no pause but another clock: streams that were joined, a counter that jumped.
@@ -65,35 +63,26 @@ def filled(frames: Iterable[AudioFrame]) -> Iterator[AudioFrame]:
         yield frame
 
 
-def length_of(packet: Packet[AudioStream], stream: AudioStream) -> float:
-    """Seconds of sound in a packet. MP4 counts a gap as the length of what is before it."""
-    if packet.duration is None or stream.time_base is None:
-        return 0.0
-    seconds = float(packet.duration * stream.time_base)
-    usual_seconds = stream.codec_context.frame_size / (stream.codec_context.sample_rate or 1)
-    return usual_seconds if usual_seconds > 0 and seconds > usual_seconds + LEAST_SECONDS else seconds
+class PacketTimes:
+    """When the packets of a track begin and end. In floats: fractions take ten times as long."""
 
+    def __init__(self, stream: AudioStream) -> None:
+        self._codec = stream.codec_context
+        self._unit_seconds = None if stream.time_base is None else float(stream.time_base)
 
-def start_of(packet: Packet[AudioStream], stream: AudioStream) -> float | None:
-    """A packet's stamp in seconds."""
-    if packet.pts is None or stream.time_base is None:
-        return None
-    return float(packet.pts * stream.time_base)
+    def start_seconds(self, packet: Packet[AudioStream]) -> float | None:
+        """A packet's stamp."""
+        if packet.pts is None or self._unit_seconds is None:
+            return None
+        return packet.pts * self._unit_seconds
 
-
-def has_gaps(audio: Audio) -> bool:
-    """Whether something is missing. Reads packets and decodes nothing.
-
-    Raises:
-        RecordingUnreadable: not audio.
-    """
-    with open_audio(audio) as (container, stream):
-        stamps = Stamps()
-        return are_stamped(container) and any(
-            stamps.missing(start_of(packet, stream), length_of(packet, stream)) > 0
-            for packet in packets(container, stream)
-            if packet.size
-        )
+    def length_seconds(self, packet: Packet[AudioStream]) -> float:
+        """How much sound is in a packet. MP4 counts a gap as the length of what is before it."""
+        if packet.duration is None or self._unit_seconds is None:
+            return 0.0
+        seconds = packet.duration * self._unit_seconds
+        usual_seconds = self._codec.frame_size / (self._codec.sample_rate or 1)
+        return usual_seconds if usual_seconds > 0 and seconds > usual_seconds + LEAST_SECONDS else seconds
 
 
 def _silence(like: AudioFrame, samples: int) -> Iterator[AudioFrame]:

@@ -163,18 +163,23 @@ def _told_apart(measured: Iterable[tuple[Samples, Levels]], step: int) -> Iterat
 
 
 def _hysteresis(levels: Levels, floor: float, span: float, speaking: bool) -> Flags:
-    """Speech from where it is clearly louder than the floor until it is hardly so any more.
-
-    Where speech stands little out of a noise, all of it is near the floor, so the thresholds are lower;
-    never so low that a steady noise, which wavers by a decibel, reaches them.
-    """
-    above = float(np.clip(span * _SPEECH_SHARE, _LEAST_ABOVE_DECIBELS, _SPEECH_ABOVE_DECIBELS))
+    """Speech from where it is clearly louder than the floor until it is hardly so any more."""
+    above = speech_above(span)
     marks = np.zeros(levels.size + 1, dtype=np.int8)
     marks[0] = 1 if speaking else -1
     marks[1:][levels >= floor + above] = 1
     marks[1:][levels < floor + above * _SILENCE_SHARE] = -1
     latest = np.maximum.accumulate(np.where(marks != 0, np.arange(marks.size), 0))
     return marks[latest][1:] > 0
+
+
+def speech_above(span: float) -> float:
+    """How many decibels speech is louder than the floor, which are `span` from it to the loudest.
+
+    Where speech stands little out of a noise, all of it is near the floor, so this is less; never so little
+    that a steady noise, which wavers by a decibel, reaches it.
+    """
+    return float(np.clip(span * _SPEECH_SHARE, _LEAST_ABOVE_DECIBELS, _SPEECH_ABOVE_DECIBELS))
 
 
 def _without_silences(heard: Iterable[Heard], longest: int, kept: int) -> Iterator[Heard]:

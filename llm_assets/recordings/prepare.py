@@ -13,13 +13,12 @@ from functools import partial
 from itertools import count, tee
 
 from llm_assets.errors import RecordingSilent
+from llm_assets.recordings.as_it_is import Opened, opened_for_cutting
 from llm_assets.recordings.container import Audio
-from llm_assets.recordings.decode import SAMPLE_RATE, channels_differ, decode_channels, decode_mono, is_silent
+from llm_assets.recordings.decode import SAMPLE_RATE
 from llm_assets.recordings.encode import ENCODINGS, Encoder, Encoding, Samples
-from llm_assets.recordings.gaps import has_gaps
 from llm_assets.recordings.limits import ChunkLimits, Listening
 from llm_assets.recordings.listen import MOMENTS_PER_SECOND, Heard, listen
-from llm_assets.recordings.phase import is_out_of_phase
 from llm_assets.recordings.spans import Spans
 from llm_assets.recordings.split import Piece, split_at_pauses
 from llm_assets.records import AudioChunk, Recording
@@ -39,7 +38,6 @@ _TAKEN_CODECS = frozenset(
     {"aac", "flac", "mp3", "opus", "vorbis", "pcm_s16le", "pcm_s24le", "pcm_f32le", "pcm_alaw", "pcm_mulaw"}
 )
 _AS_IT_IS = Listening()
-_NO_SPEECH = "no speech: it is silent from beginning to end"
 
 
 def prepare_chunks(
@@ -53,11 +51,9 @@ def prepare_chunks(
         RecordingUnreadable: it cannot be decoded.
         RecordingSilent: nothing is heard in it.
     """
-    if is_silent(audio, recording.duration_seconds or 0.0):
-        raise RecordingSilent(_NO_SPEECH)
-    apart = listening.channels == "split" and (recording.channels or 1) > 1 and channels_differ(audio)
-    extension = _taken_as(recording)
-    if extension is not None and limits.fits(recording) and not apart and _is_right_as_it_is(audio):
+    extension = _taken_as(recording) if limits.fits(recording) else None
+    opened = opened_for_cutting(audio, recording, listening, is_taken=extension is not None)
+    if opened is None:
         yield AudioChunk(
             index=0,
             start_seconds=0.0,
@@ -66,12 +62,16 @@ def prepare_chunks(
             file_name=f"{recording.recording_id}.{extension}",
         )
         return
-    silent = True
-    for chunk in _cut(audio, recording, limits, listening, apart):
-        silent = False
+    silent: list[AudioChunk] | None = []
+    for chunk in _cut(opened, recording, limits, listening):
+        if silent is not None and not opened.noticed.has_sound:
+            silent.append(chunk)  # where silence is kept, the first sound may come late
+            continue
+        yield from silent or ()
+        silent = None
         yield chunk
-    if silent:
-        raise RecordingSilent(_NO_SPEECH)
+    if silent is not None:
+        raise RecordingSilent(_silent(recording))
 
 
 def _taken_as(recording: Recording) -> str | None:
@@ -80,9 +80,10 @@ def _taken_as(recording: Recording) -> str | None:
     return _TAKEN_FORMATS.get(recording.format or "")
 
 
-def _is_right_as_it_is(audio: Audio) -> bool:
-    """A provider puts what there is end to end and mixes it: whether that is the recording."""
-    return not has_gaps(audio) and not is_out_of_phase(audio)
+def _silent(recording: Recording) -> str:
+    seconds = recording.duration_seconds
+    length = "" if seconds is None else f", all {seconds:.0f} s of it"
+    return f"no speech: it is silent from beginning to end{length}"
 
 
 def _whole(audio: Audio) -> bytes:
@@ -92,13 +93,13 @@ def _whole(audio: Audio) -> bytes:
 
 
 def _cut(
-    audio: Audio, recording: Recording, limits: ChunkLimits, listening: Listening, apart: bool
+    opened: Opened, recording: Recording, limits: ChunkLimits, listening: Listening
 ) -> Iterator[AudioChunk]:
     encoding = ENCODINGS[limits.encoding]
     length_from, window_seconds = _cadence(recording.duration_seconds, limits, encoding)
     numbers = count()
     lines: list[_Line] = []
-    for channel, blocks in _channels(audio, apart):
+    for channel, blocks in _channels(opened):
         heard = listen(blocks, SAMPLE_RATE, listening.longest_silence_seconds)
         pieces = split_at_pauses(heard, length_from, window_seconds)
         lines.append(_Line(recording.recording_id, channel, pieces, encoding, numbers))
@@ -112,14 +113,13 @@ def _cut(
                 yield chunk
 
 
-def _channels(audio: Audio, apart: bool) -> Iterator[tuple[int | None, Iterator[Samples]]]:
-    """One line of samples for all channels, or one for each of them, decoded once."""
-    if not apart:
-        yield None, decode_mono(audio)
+def _channels(opened: Opened) -> Iterator[tuple[int | None, Iterator[Samples]]]:
+    """One line of samples for all channels, or one for each of them."""
+    if not opened.apart:
+        yield None, opened.blocks
         return
-    blocks = decode_channels(audio)
-    first = next(blocks)
-    copies = tee(_with(first, blocks), len(first))
+    first = next(opened.blocks)
+    copies = tee(_with(first, opened.blocks), len(first))
     for channel, copy in enumerate(copies):
         yield channel, map(partial(_row, channel), copy)
 

@@ -15,7 +15,7 @@ from av.container import InputContainer
 
 from llm_assets.errors import RecordingUnreadable
 from llm_assets.recordings.container import Audio, decoded, is_encrypted, open_audio, packets
-from llm_assets.recordings.gaps import Stamps, are_stamped, length_of, start_of
+from llm_assets.recordings.gaps import PacketTimes, Stamps, are_stamped
 
 _AGREES_WITHIN_SECONDS = 0.25
 # What libav tells of these it has guessed from their bit rate.
@@ -64,15 +64,16 @@ def _measured(container: InputContainer, stream: AudioStream) -> float:
     Not from the first time stamp to the last: they start again where recordings were joined.
     """
     seconds, decodes, encrypted = 0.0, False, False
+    times = PacketTimes(stream)
     stamps = Stamps() if are_stamped(container) else None
     for packet in packets(container, stream):
         encrypted = encrypted or is_encrypted(packet)
         decodes = decodes or any(frame.samples for frame in decoded(packet))
         if packet.size:
-            length_seconds = length_of(packet, stream)
+            length_seconds = times.length_seconds(packet)
             seconds += length_seconds
             if stamps is not None:
-                seconds += stamps.missing(start_of(packet, stream), length_seconds)
+                seconds += stamps.missing(times.start_seconds(packet), length_seconds)
     if encrypted:  # which may happen to decode, as noise
         raise RecordingUnreadable("its audio is encrypted (DRM)")
     if not decodes:

@@ -44,7 +44,7 @@ def without_speech(row: Transcript) -> Transcript:
     """`row`, which is `too_short` where every answer came and nobody says a word."""
     if row.status is not RowStatus.OK or (row.text or "").strip():
         return row
-    return replace(row, status=RowStatus.TOO_SHORT, error="no speech")
+    return replace(row, status=RowStatus.TOO_SHORT, error="no speech: the model heard not a word in it")
 
 
 def _first(values: Iterable[str | None]) -> str | None:

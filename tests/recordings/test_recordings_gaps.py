@@ -15,7 +15,8 @@ from made_audio import M4A, OPUS, OTHERS, RATE, WAV, WEBM, encoded, recording_of
 
 from llm_assets.recordings.decode import decode_mono
 from llm_assets.recordings.encode import Encoding, Samples
-from llm_assets.recordings.gaps import LEAST_SECONDS, MOST_SECONDS, Stamps, has_gaps
+from llm_assets.recordings.gaps import LEAST_SECONDS, MOST_SECONDS, Stamps
+from llm_assets.recordings.glance import glance
 from llm_assets.recordings.limits import ChunkLimits
 from llm_assets.recordings.prepare import prepare_chunks
 from llm_assets.recordings.probe import probe
@@ -76,7 +77,7 @@ def test_what_comes_after_a_gap_keeps_its_time(extension: str) -> None:
 def test_a_recording_with_a_gap_does_not_go_as_it_is(extension: str) -> None:
     """A provider would put the pieces end to end; one chunk tells where each of them stands."""
     audio = without_the_middle(STAMPED[extension])
-    assert has_gaps(audio)
+    assert glance(audio).has_gap
     [chunk] = prepared(audio, f"call.{extension}")
     assert chunk.audio != audio
     first, second = chunk.spans
@@ -88,7 +89,7 @@ def test_a_recording_with_a_gap_does_not_go_as_it_is(extension: str) -> None:
 def test_a_whole_recording_has_no_gap(extension: str) -> None:
     """What is whole goes as it is, also with the unevenness that stamps have."""
     audio = encoded(CALL, (STAMPED | {"wav": WAV})[extension])
-    assert not has_gaps(audio)
+    assert not glance(audio).has_gap
     assert decoded(audio).size == pytest.approx(CALL.size, abs=RATE * 0.05)
     assert extension == "mkv" or [chunk.audio for chunk in prepared(audio, f"call.{extension}")] == [audio]
 

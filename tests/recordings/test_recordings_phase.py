@@ -8,7 +8,7 @@ from made_audio import FLAC, M4A, MP3, OPUS, OTHERS, RATE, WAV, encoded, hush, s
 from test_recordings_gaps import decoded, loudness, prepared
 
 from llm_assets.recordings.encode import Encoding, Samples
-from llm_assets.recordings.phase import is_out_of_phase
+from llm_assets.recordings.glance import glance
 
 TALK = np.concatenate([part for turn in range(4) for part in (hush(0.7, seed=turn), sound(1.9, seed=turn))])
 EVERY = {"wav": WAV, "flac": FLAC, "mp3": MP3, "m4a": M4A, "ogg": OPUS, "aiff": OTHERS["aiff"][0]}
@@ -23,7 +23,7 @@ def test_channels_that_cancel_each_other_are_heard(extension: str) -> None:
     """The mix is as loud as one of them, and no provider gets them as they are."""
     encoding = EVERY[extension]
     audio = stereo(TALK, np.invert(TALK), encoding)
-    assert is_out_of_phase(audio)
+    assert glance(audio).cancels
     assert loudness(decoded(audio), 0, 10) == pytest.approx(loudness(TALK, 0, 10), rel=0.1)
     [chunk] = prepared(audio, f"call.{extension}")
     assert chunk.audio != audio
@@ -33,7 +33,7 @@ def test_channels_that_cancel_each_other_are_heard(extension: str) -> None:
 def test_a_softer_copy_upside_down_counts_as_well() -> None:
     """A line that loses a little on the way round still takes the voice away."""
     audio = stereo(TALK, np.invert((TALK * 0.8).astype(np.int16)), FLAC)
-    assert is_out_of_phase(audio)
+    assert glance(audio).cancels
     assert loudness(decoded(audio), 0, 10) == pytest.approx(loudness(TALK, 0, 10) * 0.9, rel=0.1)
 
 
@@ -50,11 +50,11 @@ def test_a_softer_copy_upside_down_counts_as_well() -> None:
 def test_other_channels_stay_as_they_are(left: Samples, right: Samples) -> None:
     """A conversation of two, one voice on both sides, or nothing to tell by."""
     audio = stereo(left, right, FLAC)
-    assert not is_out_of_phase(audio)
+    assert not glance(audio).cancels
     [chunk] = prepared(audio, "call.flac")
     assert chunk.audio == audio
 
 
 def test_one_channel_has_no_phase() -> None:
     """Mono is not looked at."""
-    assert not is_out_of_phase(encoded(TALK, FLAC))
+    assert not glance(encoded(TALK, FLAC)).cancels

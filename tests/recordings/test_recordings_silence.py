@@ -9,8 +9,8 @@ import pytest
 from made_audio import ENCODINGS, OTHERS, RATE, WAV, encoded, hush, recording_of, sound
 
 from llm_assets.errors import RecordingSilent
-from llm_assets.recordings.decode import is_silent
 from llm_assets.recordings.encode import FLAC, Encoding, Samples
+from llm_assets.recordings.glance import glance
 from llm_assets.recordings.limits import ChunkLimits, Listening
 from llm_assets.recordings.prepare import prepare_chunks
 from llm_assets.records import AudioChunk
@@ -93,13 +93,13 @@ def test_the_noise_of_the_last_bit_and_a_constant_are_silence() -> None:
     """A converter without a microphone gives that."""
     last_bit = np.random.default_rng(1).integers(-1, 2, SECONDS * RATE).astype(np.int16)
     for nothing in (last_bit, NOTHING + 300, last_bit - 5000):
-        assert is_silent(encoded(nothing, WAV), SECONDS)
+        assert not glance(encoded(nothing, WAV)).has_sound
 
 
 def test_extremes_are_no_silence() -> None:
     """From the lowest value to the highest is more than 16 bits can count."""
     loudest = np.where(np.arange(SECONDS * RATE) % 50 < 25, -32768, 32767).astype(np.int16)
-    assert not is_silent(encoded(loudest, WAV), SECONDS)
+    assert glance(encoded(loudest, WAV)).has_sound
 
 
 def test_what_cannot_be_decoded_to_its_end_is_not_known_to_be_silent() -> None:

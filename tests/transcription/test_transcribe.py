@@ -149,7 +149,8 @@ async def test_chunks_may_come_asynchronously() -> None:
 async def test_silence_is_a_transcript_without_text() -> None:
     """A recording in which nobody speaks is `too_short`, with an empty text, no segments and its cost."""
     transcript, _ = await transcribe(RECORDING, [chunk(0)], FakeModel(lambda _: outcome(answer("  "))))
-    assert (transcript.status, transcript.error) == (RowStatus.TOO_SHORT, "no speech")
+    assert transcript.status is RowStatus.TOO_SHORT
+    assert transcript.error == "no speech: the model heard not a word in it"
     assert (transcript.text, transcript.segments) == ("", ())
     assert transcript.cost_usd is not None
 
