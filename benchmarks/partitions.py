@@ -90,7 +90,7 @@ def _held(path: str, day: date) -> float:
     with tables.changing(60.0) as (connection, _):
         layout = catalogue.layout(connection, "insights")
         if layout is not None:
-            shown.show(connection, tables.folder, layout, [day])
+            shown.show(connection, tables.folder, [layout], [day])
     return time.perf_counter() - begun
 
 
@@ -134,7 +134,7 @@ def _fill(path: str, days: int) -> None:
     tables = LocalTables(path)
     with tables.changing(60.0) as (connection, _):
         layout = catalogue.layout(connection, "insights")
-        (first,) = catalogue.files(connection, "insights")
+        (first,) = catalogue.files(connection, ["insights"])
         for number in range(1, days):
             day = _FIRST_DAY + timedelta(days=number)
             place = tables.folder / "insights" / f"partition_date={day}"
@@ -144,7 +144,7 @@ def _fill(path: str, days: int) -> None:
             new = catalogue.DataFile("insights", None, day, str(file.relative_to(tables.folder)), first.shape)
             catalogue.replace_files(connection, [("insights", None)], [day], [new], 0)
         if layout is not None:
-            shown.show(connection, tables.folder, layout)
+            shown.show(connection, tables.folder, [layout])
 
 
 def _fill_database(path: str, ours: str, days: int) -> None:

@@ -17,6 +17,9 @@ def connect(place: str | None = None) -> DuckDBPyConnection:
     are replaced meanwhile; connect again for newer ones. `place` is a DuckDB file, a URL of Parquet
     tables or the name of a database; without it, what `LLM_ASSETS_DUCKDB` says.
 
+    Rows are not changed by hand, so DuckDB refuses an UPDATE, an INSERT or a DELETE: materialize the day
+    again, or keep corrections in a table of your own, as docs/sql.md shows.
+
     Raises WarehouseMissing when nothing has been written there yet, WarehouseError when it cannot be
     opened, MissingExtra when a URL needs a package that is not installed.
     """

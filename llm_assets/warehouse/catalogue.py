@@ -109,19 +109,20 @@ def keep_layout(connection: Connection, layout: Layout) -> None:
 
 def files(
     connection: Connection,
-    table: str,
+    tables: Sequence[str],
     days: Sequence[date] | None = None,
     years: Sequence[int] | None = None,
 ) -> list[DataFile]:
-    """The table's files, all or those of some days or years, in the order of the days."""
+    """The files of these tables, all or those of some days or years, in the order of the days."""
     sql = """
         SELECT table_name, asset, partition_date, path, shape FROM llm_assets_state.files
-        WHERE lower(table_name) = lower($table) AND ($days IS NULL OR list_contains($days, partition_date))
+        WHERE list_contains($tables, lower(table_name))
+        AND ($days IS NULL OR list_contains($days, partition_date))
         AND ($years IS NULL OR list_contains($years, year(partition_date)))
         ORDER BY partition_date, asset
     """
     given = {
-        "table": table,
+        "tables": [table.lower() for table in tables],
         "days": None if days is None else list(days),
         "years": None if years is None else list(years),
     }

@@ -35,6 +35,11 @@ _ASKING = {
     duckdb.StatementType.PRAGMA,
     duckdb.StatementType.MULTI,  # PIVOT is several statements to DuckDB
 }
+_CHANGING = {duckdb.StatementType.INSERT, duckdb.StatementType.UPDATE, duckdb.StatementType.DELETE}
+_CORRECTING = (
+    ". Rows are not changed by hand: materialize their day again, or keep corrections in a table of your own "
+    'beside them (docs/sql.md, "Correcting a row")'
+)
 _EXPLAIN = re.compile(r"^\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?", re.IGNORECASE)
 
 
@@ -83,8 +88,9 @@ def _refuse_other_statements(connection: Connection, sql: str) -> None:
         if text is not None and text != statement.query:
             _refuse_other_statements(connection, text)
         elif statement.query and statement.type not in _ASKING:  # before 2.0, a PIVOT has parts without text
+            advice = _CORRECTING if statement.type in _CHANGING else ""
             raise WarehouseError(
-                f"this is read-only: a question can be asked, and {statement.type.name} does more"
+                f"this is read-only: a question can be asked, and {statement.type.name} does more{advice}"
             )
 
 

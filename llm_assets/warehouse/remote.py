@@ -1,23 +1,19 @@
 """Tables as partitioned Parquet below a URL (`s3://…`), for several machines at once and for other engines.
 
-What a reader would get wrong: an object store has no rename, and no lock. A partition's files carry a
-version in their names, and the newest version for which the table's own file is there is the one that
-counts; that file is written last. So one upload replaces a partition with all of its children.
+What a reader would get wrong: an object store has no rename, and no lock, so the newest version counts; see
+`versions`. The table's own file is written last: one upload replaces a partition with all of its children.
 """
 
 from __future__ import annotations
 
 import re
 import tempfile
-import time
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote
 from uuid import uuid4
 
 import duckdb
@@ -26,7 +22,7 @@ from fsspec.core import url_to_fs
 from llm_assets.errors import ConfigurationError, MissingExtra, WarehouseError, WarehouseMissing
 from llm_assets.warehouse.layout import Layout, evolved, require_fit, without_column
 from llm_assets.warehouse.names import folder_name, identifier
-from llm_assets.warehouse.owners import note_of
+from llm_assets.warehouse.notes import note_of
 from llm_assets.warehouse.parquet import write_parquet
 from llm_assets.warehouse.rows_sql import table_sql
 from llm_assets.warehouse.sessions import Connection, RowsMoved, in_memory, lock_down
@@ -34,27 +30,12 @@ from llm_assets.warehouse.shown import comments_sql, show_summaries
 from llm_assets.warehouse.staging import StagedRows
 from llm_assets.warehouse.store import Partitions
 from llm_assets.warehouse.tables import Table
+from llm_assets.warehouse.versions import StoredFile, current, file_name, stored_files, version_after
 
 _LAYOUTS = "_tables"
-_FILE = re.compile(
-    r"(?P<table>[^/]+)/partition_date=(?P<day>\d{4}-\d\d-\d\d)/"
-    r"(?P<version>\d{20}-[0-9a-f]{8})-(?P<shape>[0-9a-f]{12})-(?P<owner>[^/]+)\.parquet"
-)
 # Where a finished upload appears at once and whole. Anywhere else it is uploaded aside and renamed.
 _OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci", "memory"}
 _MOVED = re.compile(r"FileNotFound|No such file|NoSuchKey|does not exist|\b404\b", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class _Object:
-    """A Parquet file of one partition. `owner` is the table it was written with, its own or its parent."""
-
-    path: str
-    table: str
-    day: date
-    version: str
-    shape: str
-    owner: str
 
 
 class RemoteTables:
@@ -78,13 +59,22 @@ class RemoteTables:
         owner = staged[0].table.name
         with self._translated(), tempfile.TemporaryDirectory() as scratch:
             shapes = [self._shape(rows.table) for rows in staged]
+            written = [self._write(rows, Path(scratch), days) for rows in staged]
             there = self._listed(owner, days)
             for day in days:
-                version = _version_after([one.version for one in there if one.day == day])
+                version = version_after([one.version for one in there if one.day == day])
                 # The children first: the file of the table itself makes them count.
-                for rows, shape in reversed(list(zip(staged, shapes, strict=True))):
-                    self._upload(rows, day, f"{version}-{shape}-{folder_name(owner)}.parquet", Path(scratch))
+                for rows, shape, files in reversed(list(zip(staged, shapes, written, strict=True))):
+                    if day in files:
+                        target = f"{self._place_of(rows.table.name, day)}/{file_name(version, shape, owner)}"
+                        self._put(str(files[day]), target)
                 self._remove_older(owner, [rows.table.name for rows in staged], day)
+
+    def _write(self, rows: StagedRows, scratch: Path, days: Sequence[date]) -> dict[date, Path]:
+        return write_parquet(rows, scratch / folder_name(rows.table.name), "rows.parquet", days)
+
+    def _place_of(self, table: str, day: date) -> str:
+        return f"{self._base}/{folder_name(table)}/partition_date={day}"
 
     def _shape(self, table: Table) -> str:
         """The name of this table's shape, once the stored layout knows it."""
@@ -98,12 +88,6 @@ class RemoteTables:
     def _layout(self, place: str) -> Layout | None:
         found = self._found(place)
         return None if found is None else Layout.from_json(found)
-
-    def _upload(self, rows: StagedRows, day: date, name: str, scratch: Path) -> None:
-        target = f"{self._base}/{folder_name(rows.table.name)}/partition_date={day}/{name}"
-        for file in write_parquet(rows, {day: scratch / f"{uuid4().hex}.parquet"}):
-            self._put(str(file), target)
-            file.unlink()
 
     def _put_bytes(self, content: bytes, target: str) -> None:
         with tempfile.NamedTemporaryFile() as file:
@@ -132,31 +116,13 @@ class RemoteTables:
                 except FileNotFoundError:
                     continue  # another writer did it
 
-    def _listed(self, table: str, days: Sequence[date]) -> list[_Object]:
+    def _listed(self, table: str, days: Sequence[date]) -> list[StoredFile]:
         paths: list[str] = []
         for day in days:
-            folder = f"{self._base}/{folder_name(table)}/partition_date={day}"
+            folder = self._place_of(table, day)
             self._files.invalidate_cache(folder)
             paths += self._files.find(folder)
-        return self._objects(paths)
-
-    def _objects(self, paths: Iterable[Any]) -> list[_Object]:
-        found: list[_Object] = []
-        for path in map(str, paths):
-            match = _FILE.fullmatch(path.removeprefix(f"{self._base}/"))
-            if match:
-                day = date.fromisoformat(match["day"])
-                found.append(
-                    _Object(
-                        path,
-                        unquote(match["table"]),
-                        day,
-                        match["version"],
-                        match["shape"],
-                        unquote(match["owner"]),
-                    )
-                )
-        return found
+        return stored_files(self._base, paths)
 
     def require_fit(self, tables: Sequence[Table]) -> None:
         """See `stores.Tables`."""
@@ -187,9 +153,12 @@ class RemoteTables:
             objects = self._listed(table, days)
             for owner in sorted({one.owner for one in objects} - {table}):
                 objects += self._listed(owner, days)
-            rows = [one for one in _current(objects) if one.table == table]
+            rows = [one for one in current(objects) if one.table == table]
             rows.sort(key=lambda one: (one.day, one.owner))
-            selects = [self._sql(connection, layout, [one]) for one in rows]
+            selects = [
+                self._sql(connection, layout, list(alike))
+                for _, alike in groupby(rows, lambda one: one.shape)
+            ]
             return Partitions(layout, selects)
 
     def layouts(self) -> dict[str, Layout]:
@@ -243,14 +212,14 @@ class RemoteTables:
             raise WarehouseMissing(
                 f"nothing has been written to {self._url} yet: materialize a partition first"
             )
-        objects = _current(self._objects(self._files.find(self._base)))
+        objects = current(stored_files(self._base, self._files.find(self._base)))
         for name, layout in layouts.items():
             rows = [one for one in objects if one.table == name]
             connection.execute(f"CREATE VIEW {identifier(name)} AS {self._sql(connection, layout, rows)}")
             connection.execute(comments_sql(layout.table))
         show_summaries(connection, layouts.values())
 
-    def _sql(self, connection: Connection, layout: Layout, objects: Sequence[_Object]) -> str:
+    def _sql(self, connection: Connection, layout: Layout, objects: Sequence[StoredFile]) -> str:
         by_shape: dict[str, list[str]] = defaultdict(list)
         for one in sorted(objects, key=lambda one: (one.day, one.owner)):
             by_shape[one.shape].append(self._place(one.path))
@@ -269,22 +238,6 @@ class RemoteTables:
         except (duckdb.Error, OSError) as error:
             kind = RowsMoved if _MOVED.search(f"{type(error).__name__} {error}") else WarehouseError
             raise kind(f"{self._url}: {error}") from error
-
-
-def _version_after(versions: Sequence[str]) -> str:
-    """Later than all that are there, also when another machine's clock is ahead of this one's."""
-    newest = max((int(version[:20]) for version in versions), default=0)
-    return f"{max(time.time_ns(), newest + 1):020d}-{uuid4().hex[:8]}"
-
-
-def _current(objects: Sequence[_Object]) -> list[_Object]:
-    """Those that count: for each owner and day, what has the version of the owner's newest file."""
-    newest: dict[tuple[str, date], str] = {}
-    for one in objects:
-        if one.table == one.owner:
-            key = (one.owner, one.day)
-            newest[key] = max(newest.get(key, ""), one.version)
-    return [one for one in objects if newest.get((one.owner, one.day)) == one.version]
 
 
 def _described(connection: Connection, place: str) -> dict[str, str]:

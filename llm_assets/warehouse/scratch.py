@@ -1,6 +1,7 @@
 """One DuckDB in memory for this process: to begin one takes longer than to write a partition.
 
-It writes Parquet files, and changes a database file by attaching it for as long as that takes.
+It writes and reads Parquet files, and looks into a catalogue or changes it by attaching the file for as long
+as that takes. Only for our own SQL: questions of people go to sessions that can do nothing but read.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class _Instance:
     def cursor(self) -> Connection:
         with self._lock:
             if self._connection is None or self._process != os.getpid():  # threads do not survive a fork
-                self._connection, self._process = in_memory(), os.getpid()
+                # One thread: most of what is done here is smaller than handing it to another would cost.
+                self._connection, self._process = in_memory(threads=1), os.getpid()
                 # What is scanned here are numbers, times and texts: nothing to find out.
                 self._connection.execute("SET GLOBAL pandas_analyze_sample = 0")
             return self._connection.cursor()
@@ -60,16 +62,30 @@ def cursor() -> Generator[Connection]:
 
 @contextmanager
 def opened(file: Path) -> Generator[Connection]:
-    """A session in this database file, created where it is not there. Afterwards the file is closed."""
+    """A session in this catalogue, created where it is not there. Afterwards the file is closed."""
+    with _attached(file, "" if file.exists() else _FOR_OLDER_READERS) as (session, name):
+        yield session
+        # Not left to the closing of the file, which says nothing when it fails.
+        session.execute(f"CHECKPOINT {name}")
+
+
+@contextmanager
+def looked_into(file: Path) -> Generator[Connection]:
+    """A session in this catalogue that cannot change it."""
+    with _attached(file, "(READ_ONLY)") as (session, _):
+        yield session
+
+
+@contextmanager
+def _attached(file: Path, options: str) -> Generator[tuple[Connection, str]]:
     name = identifier(f"opened {uuid4().hex}")
-    options = "" if file.exists() else _FOR_OLDER_READERS
     with cursor() as session:
+        # Statements over a few rows: to think about them takes longer than to carry them out.
+        session.execute("PRAGMA disable_optimizer")
         session.execute(f"ATTACH {literal(str(file))} AS {name} {options}")
         try:
             session.execute(f"USE {name}")
-            yield session
-            # Not left to the closing of the file, which says nothing when it fails.
-            session.execute(f"CHECKPOINT {name}")
+            yield session, name
         finally:
             _close(session, name)
 

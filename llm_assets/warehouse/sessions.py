@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import duckdb
 
@@ -16,14 +18,20 @@ T = TypeVar("T")
 
 _MOVED_RETRIES = 5
 
+_NO_ROOM = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)]
+_NO_ROOM_ADVICE = (
+    "\nThe old rows are as they were. Make room there, or set LLM_ASSETS_DUCKDB to a place that has some, "
+    "and run again: answers in the journal are not paid for again"
+)
+
 
 class RowsMoved(WarehouseError):
     """Files of a partition were replaced while they were being read."""
 
 
-def in_memory() -> Connection:
+def in_memory(**config: Any) -> Connection:
     """An empty session. Times without a zone are UTC, whatever zone the machine is in."""
-    connection = duckdb.connect(":memory:", config={"python_enable_replacements": False})
+    connection = duckdb.connect(":memory:", config={"python_enable_replacements": False, **config})
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     return connection
 
@@ -62,12 +70,14 @@ def transaction(connection: Connection) -> Generator[None]:
 
 
 @contextmanager
-def translated(path: str) -> Generator[None]:
-    """DuckDB's errors, and those of the file system, as WarehouseError that names the database."""
+def translated(what: str) -> Generator[None]:
+    """DuckDB's errors, and those of the file system, as WarehouseError that begins with the database or what
+    it is that failed. Where a disk is full it says what to do."""
     try:
         yield
     except (duckdb.Error, OSError) as error:
-        raise WarehouseError(f"{path}: {error}") from error
+        advice = _NO_ROOM_ADVICE if any(sign in str(error) for sign in _NO_ROOM) else ""
+        raise WarehouseError(f"{what}: {error}{advice}") from error
 
 
 def retried(read: Callable[[], T]) -> T:

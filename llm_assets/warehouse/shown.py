@@ -13,6 +13,7 @@ from pathlib import Path
 
 from llm_assets.errors import WarehouseError
 from llm_assets.warehouse import catalogue
+from llm_assets.warehouse.catalogue import DataFile
 from llm_assets.warehouse.layout import Layout
 from llm_assets.warehouse.names import identifier, literal
 from llm_assets.warehouse.rows_sql import table_sql
@@ -24,47 +25,53 @@ _OTHER_TABLES = """
     SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'main'
     AND list_contains($names, lower(table_name))
 """
-_YEARS = """
+_VIEWS = """
     SELECT view_name FROM duckdb_views() WHERE database_name = current_database()
-    AND schema_name = 'llm_assets_state' AND starts_with(lower(view_name), lower($table) || ' ')
+    AND schema_name = 'llm_assets_state'
 """
 
 
 def prepare(connection: Connection, folder: Path) -> None:
     """Make the database a catalogue of the tables in this folder, whose views read from there."""
     if catalogue.settle(connection, folder):
-        for layout in catalogue.layouts(connection).values():
-            show(connection, folder, layout)
+        show(connection, folder, catalogue.layouts(connection).values())
 
 
-def show(connection: Connection, folder: Path, layout: Layout, days: Sequence[date] | None = None) -> None:
-    """Create or renew the table's view, with its comments; or where only the files of some days have
+def show(
+    connection: Connection, folder: Path, layouts: Iterable[Layout], days: Sequence[date] | None = None
+) -> None:
+    """Create or renew these tables' views, with their comments; or where only the files of some days have
     changed, what shows those."""
+    layouts = list(layouts)
+    if not layouts:
+        return
     if days is None:
-        refuse_other_table(connection, layout.table)
-    before = _years(connection, layout.table)
+        for layout in layouts:
+            refuse_other_table(connection, layout.table)
     changed = None if days is None else sorted({day.year for day in days})
-    now = _show_years(connection, folder, layout, changed)
-    gone = before - now if changed is None else before & {*changed} - now
-    if changed is None or (now | before) - gone != before:
-        _show_table(connection, layout, sorted((now | before) - gone))
-    for year in gone:
-        connection.execute(f"DROP VIEW {_year_view(layout.table, year)}")
+    views = [name.lower() for (name,) in connection.execute(_VIEWS).fetchall()]
+    files = catalogue.files(connection, [layout.table.name for layout in layouts], years=changed)
+    for layout in layouts:
+        name = layout.table.name.lower()
+        before = _years(views, name)
+        now = _show_years(connection, folder, layout, [file for file in files if file.table.lower() == name])
+        gone = before - now if changed is None else before & {*changed} - now
+        if changed is None or (now | before) - gone != before:
+            _show_table(connection, layout, sorted((now | before) - gone))
+        for year in gone:
+            connection.execute(f"DROP VIEW {_year_view(layout.table, year)}")
 
 
-def _years(connection: Connection, table: Table) -> set[int]:
-    """The years that have a view."""
-    names = (name for (name,) in connection.execute(_YEARS, {"table": table.name}).fetchall())
-    years = (name[len(table.name) + 1 :] for name in names)
+def _years(views: Iterable[str], table: str) -> set[int]:
+    """The years of this table that have a view. Names are in lower case."""
+    years = (view.removeprefix(f"{table} ") for view in views if view.startswith(f"{table} "))
     return {int(year) for year in years if year.isdecimal()}
 
 
-def _show_years(
-    connection: Connection, folder: Path, layout: Layout, years: Sequence[int] | None
-) -> set[int]:
-    """Renew the views of these years, or of all. Those that have files."""
+def _show_years(connection: Connection, folder: Path, layout: Layout, files: Iterable[DataFile]) -> set[int]:
+    """Renew the views of the years that have these files."""
     found: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for file in catalogue.files(connection, layout.table.name, years=years):
+    for file in files:
         found[file.partition_date.year][file.shape].append(str(folder / file.path))
     for year, by_shape in found.items():
         view = _year_view(layout.table, year)

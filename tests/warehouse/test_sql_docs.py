@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import duckdb
 import pytest
 from click.testing import CliRunner
 from warehouse_samples import INSIGHTS
@@ -62,3 +63,14 @@ def test_the_line_of_python(sample: str, monkeypatch: pytest.MonkeyPatch, tmp_pa
     for code in re.findall(r"```python\n(.+?)\n```", DOCUMENT, re.DOTALL):
         exec(f"import llm_assets\n{code}", {})
     assert Path("insights.parquet").exists()
+
+
+def test_a_row_is_corrected_as_the_document_says(sample: str) -> None:
+    """A table of corrections in another file changes what a view shows, and nothing else."""
+    (block,) = re.findall(r"^## Correcting a row\n.+?```sql\n(.+?)\n```", DOCUMENT, re.MULTILINE | re.DOTALL)
+    with duckdb.connect() as mine:
+        mine.execute(block.replace("data/llm_assets.duckdb", sample))
+        intents = mine.execute("select intent, corrected_by from insights_corrected").fetchall()
+        assert [by for intent, by in intents if intent == "complaint"] == ["maria"]
+        count = mine.execute("select count(*) from calls.insights").fetchone()
+    assert (len(intents),) == count

@@ -13,6 +13,7 @@ import pytest
 from warehouse_processes import write_transcripts
 from warehouse_samples import DAYS, transcript_row, words
 
+from llm_assets.warehouse.read import read_partition
 from llm_assets.warehouse.replace import replace_partition
 from llm_assets.warehouse.tables import TRANSCRIPTS
 
@@ -95,6 +96,21 @@ def test_killed_while_creating_the_file(path: str, start: Callable[..., Any], li
 
     replace_partition(path, TRANSCRIPTS, DAYS[:1], frame("new"))
     assert words(path) == NEW
+
+
+@pytest.mark.parametrize("line", ["file.rename(target)", "synced([", "with self.changing("])
+def test_killed_between_the_days_of_a_range(path: str, start: Callable[..., Any], line: str) -> None:
+    """A writer of several days killed before it publishes them leaves all of them as they were."""
+    days = DAYS[:2]
+    rows = [transcript_row(day, f"0302{number}", "old") for day in days for number in range(4)]
+    replace_partition(path, TRANSCRIPTS, days, pd.DataFrame(rows))
+    process, pipe = start(write_transcripts, path, "new", line, True, 2)
+    assert pipe.recv() == "reached"
+    process.kill()
+    process.join()
+    texts = read_partition(path, TRANSCRIPTS, days)["text"].dropna().tolist()
+    assert {text.split()[0] for text in texts} == {"old"}
+    assert len(texts) == 6
 
 
 def test_what_a_killed_writer_left_is_removed_later(path: str) -> None:

@@ -230,14 +230,23 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         write(str(tmp_path / "file" / "x.duckdb"))
 
 
-def test_a_full_disk_costs_one_write(path: str, start: Callable[..., Any]) -> None:
-    """What cannot be published is an error, not a day lost in silence; later the process writes as before."""
+@pytest.mark.parametrize("full_for", ["the rows", "the catalogue"])
+def test_a_full_disk_costs_one_write(path: str, start: Callable[..., Any], full_for: str) -> None:
+    """What cannot be written or published is an error that says where and what to do. The old rows are there,
+    nothing is left on the disk, and later the process writes as before."""
     write(path)
-    process, pipe = start(write_on_a_full_disk, path)
-    assert pipe.recv() == ["WarehouseError"]
+    before = sorted(Path(path).with_suffix(".tables").rglob("*.parquet"))
+    largest_bytes = 100 if full_for == "the rows" else os.path.getsize(path)
+    process, pipe = start(write_on_a_full_disk, path, largest_bytes)
+    (problem,) = pipe.recv()
     process.join()
-    assert len(read_partition(path, TRANSCRIPTS, DAYS[:1])) == 1
+    place = 'rows of table "transcripts" cannot be written to' if full_for == "the rows" else path
+    assert problem.startswith(f"WarehouseError: {place}")
+    assert "Make room there" in problem
+    assert len(read_partition(path, TRANSCRIPTS, DAYS[:2])) == 2
     assert names(path) == [("03020.ogg",)]
+    written = sorted(Path(path).with_suffix(".tables").rglob("*.parquet"))
+    assert len(written) - len(before) == 6  # two days of transcripts, segments and calls
 
 
 def test_a_folder_of_somebody_else_can_be_read(path: str) -> None:

@@ -48,6 +48,23 @@ FORBIDDEN = [
 ]
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "update insights set intent = 'refund'",
+        "insert into insights from insights",
+        "delete from insights where status = 'failed'",
+    ],
+)
+def test_who_would_change_rows_by_hand_is_told_how_they_are(sample: str, sql: str) -> None:
+    """The refusal says how a row is put right."""
+    with (
+        pytest.raises(WarehouseError, match=r"materialize their day again.*Correcting a row"),
+        query(sample, sql),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("sql", FORBIDDEN)
 def test_a_question_cannot_do_anything_else(sample: str, tmp_path: Path, sql: str) -> None:
     """Writing, attaching, copying, reading files, extensions and unlocking are refused."""

@@ -16,7 +16,7 @@ from warehouse_samples import DAYS, INSIGHTS, insight_row, recording_row, transc
 
 from llm_assets.errors import ConfigurationError, TableMismatch, WarehouseError, WarehouseMissing
 from llm_assets.orchestration.connect import connect
-from llm_assets.warehouse import remote
+from llm_assets.warehouse import remote, versions
 from llm_assets.warehouse.owners import require_own_table
 from llm_assets.warehouse.query import query, relations
 from llm_assets.warehouse.read import read_partition
@@ -157,7 +157,7 @@ def test_many_write_at_once(url: str) -> None:
 def test_a_clock_that_is_behind_does_not_lose_a_write(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The later write counts, also from a machine whose clock says it is earlier."""
     replace_partition(url, TRANSCRIPTS, [DAY], transcripts("old"))
-    monkeypatch.setattr(remote.time, "time_ns", lambda: 1_000)
+    monkeypatch.setattr(versions.time, "time_ns", lambda: 1_000)
     replace_partition(url, TRANSCRIPTS, [DAY], transcripts("new"))
     assert words(url) == {"new"}
 

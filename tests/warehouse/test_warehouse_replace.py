@@ -52,6 +52,22 @@ def test_the_new_rows_replace_the_old(path: str) -> None:
     assert ask(path, "select partition_date, n from things order by 1") == [(DAY, 4), (DAYS[1], 3)]
 
 
+@pytest.mark.parametrize("count", [30, 6_000])
+def test_the_days_of_a_range_have_a_file_each(path: str, count: int) -> None:
+    """Rows of several days that come mixed: each day has one file, with its rows in their order."""
+    days = [DAYS[n % 2] for n in range(count)]
+    rows = [{"partition_date": day, "recording_id": f"r{n}", "n": n} for n, day in enumerate(days)]
+    replace_partition(path, COUNTED, DAYS, pd.DataFrame(rows))
+    files = sorted(Path(path).with_suffix(".tables").rglob("*.parquet"))
+    assert [file.parent.name for file in files] == [f"partition_date={day}" for day in DAYS]
+    for first, day in enumerate(DAYS[:2]):
+        expected = list(range(first, count, 2))
+        assert read_partition(path, COUNTED, [day])["n"].tolist() == expected
+        assert [n for (n,) in ask(path, f"select n from things where partition_date = '{day}'")] == expected
+    assert len(read_partition(path, COUNTED, DAYS)) == count
+    assert read_partition(path, COUNTED, DAYS[2:]).empty
+
+
 def test_a_range_is_replaced_as_one(path: str) -> None:
     """Several partitions are replaced together, those that got no rows included."""
     for day in DAYS:

@@ -65,13 +65,13 @@ class Stop:
 
 
 def write_transcripts(
-    pipe: Connection, path: str, word: str, at: int | str | None, wait: bool = True
+    pipe: Connection, path: str, word: str, at: int | str | None, wait: bool = True, days: int = 1
 ) -> None:
-    """Replace the first day's transcripts, stopping at a line given by number or by its text."""
-    frame = pd.DataFrame([transcript_row(DAYS[0], f"0302{number}", word) for number in range(4)])
+    """Replace the first days' transcripts, stopping at a line given by number or by its text."""
+    rows = [transcript_row(day, f"0302{number}", word) for day in DAYS[:days] for number in range(4)]
     stop = Stop(pipe, at, wait)
     sys.settrace(stop)
-    replace_partition(path, TRANSCRIPTS, DAYS[:1], frame)
+    replace_partition(path, TRANSCRIPTS, DAYS[:days], pd.DataFrame(rows))
     sys.settrace(None)
     pipe.send(stop.passed)
 
@@ -158,17 +158,17 @@ def ask_again_and_again(pipe: Connection, path: str) -> None:
     pipe.send((len(answers), errors))
 
 
-def write_on_a_full_disk(pipe: Connection, path: str) -> None:
-    """Write while no file may be larger than the catalogue is, then as usual; sends what went wrong."""
-    frame = pd.DataFrame([transcript_row(DAYS[0], "03020", "new")])
+def write_on_a_full_disk(pipe: Connection, path: str, largest_bytes: int) -> None:
+    """Write two days while no file may be larger, then as usual; sends what went wrong."""
+    frame = pd.DataFrame([transcript_row(day, "03020", "new") for day in DAYS[:2]])
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(path), hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest_bytes, hard))
     problems: list[str] = []
     for _ in range(2):
         try:
-            replace_partition(path, TRANSCRIPTS, DAYS[:1], frame)
+            replace_partition(path, TRANSCRIPTS, DAYS[:2], frame)
         except Exception as error:
-            problems.append(type(error).__name__)
+            problems.append(f"{type(error).__name__}: {error}")
             assert "new" not in _texts(path)
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     pipe.send(problems)
