@@ -168,7 +168,7 @@ async def _get_leave_and_money(services: Services, call: Call) -> tuple[Grant, R
         await budget.wait_for_returns()
         waited_seconds += clock.now() - started
         _waited(services, call.tally, "budget", clock.now() - started)
-        budget.warn_waiting(waited_seconds)
+        budget.warnings.waiting(waited_seconds)
 
 
 def _worst(services: Services, call: Call) -> Spending | None:

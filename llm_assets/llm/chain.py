@@ -109,7 +109,7 @@ class ModelChain:
                 return await self._ask(Call(link, request, wire, key, asked.keys, tally, reason))
             except _BEYOND_BUDGET as error:
                 if isinstance(error, BudgetExceeded) or link is not self._links[-1]:
-                    self._services.budget.warn_passed_over(link.model.model, error)
+                    self._services.budget.warnings.passed_over(link.model.model, error)
                 errors.append(error)
             except ModelCooling as error:
                 errors.append(error)

@@ -188,7 +188,7 @@ def _learn(services: Services, call: Call, spent: Spending) -> None:
     """A call cost more than was reserved: reserve more from now on, and say so."""
     times = services.overbilled.learn(call.link.model.model, _most(call, None), spent)
     services.metrics.overbilled()
-    services.budget.warn_overbilled(call.link.model.model, times)
+    services.budget.warnings.overbilled(call.link.model.model, times)
 
 
 def _returned(

@@ -8,7 +8,7 @@ spent, for its calls may have been answered and billed. A client that only seeme
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_UP, Decimal
 from typing import Any, Literal, NamedTuple
 
@@ -112,7 +112,7 @@ class Answer:
     """What the ledger said, with the cap that decides and how full it is now.
 
     `spare` is what it holds beyond the amount asked for, for the calls to come. `spent` is what every
-    account of the caps has spent.
+    account of the caps has spent. `is_near` says that the client holds more than is left for others.
     """
 
     verdict: Verdict
@@ -121,6 +121,7 @@ class Answer:
     fullest_share: float = 0.0
     spare: Spending = NOTHING
     spent: Mapping[str, Spending] = field(default_factory=dict[str, Spending])
+    is_near: bool = True
 
 
 def book(
@@ -154,12 +155,15 @@ def book(
     if worst is None:
         return Answer(verdict="reserved")
     answer = _judge(ledger, caps, worst, now)
-    if answer.verdict == "reserved" and accounts:
-        answer = _with_spare(answer, ledger, caps, worst, spare)
-        amount = worst + answer.spare
+    if answer.verdict != "reserved":
+        return answer
+    if accounts:
+        spare = _part_of_what_is_left(answer, ledger, caps, worst, spare)
+        amount = worst + spare
         for name in accounts if amount != NOTHING else ():
             _hold(_account(ledger, name, now), owner, amount, now + lease_seconds)
-    return answer
+        answer = replace(answer, spare=spare)
+    return replace(answer, is_near=_is_near(answer, ledger, caps, owner))
 
 
 def spent_in(state: State, account: str) -> Spending:
@@ -263,20 +267,24 @@ def _held(ledger: dict[str, Any], cap: Cap) -> int:
     return sum(cap.of(Spending(held[0], held[1])) for held in ledger[cap.account]["held"].values())
 
 
-def _with_spare(
+def _left(answer: Answer, ledger: dict[str, Any], cap: Cap) -> int:
+    return cap.most - cap.of(answer.spent[cap.account]) - _held(ledger, cap)
+
+
+def _part_of_what_is_left(
     answer: Answer, ledger: dict[str, Any], caps: Sequence[Cap], worst: Spending, wanted: Spending
-) -> Answer:
+) -> Spending:
     part = 1.0
     for cap in caps:
-        room = cap.most - cap.of(answer.spent[cap.account]) - _held(ledger, cap) - cap.of(worst)
+        left = _left(answer, ledger, cap) - cap.of(worst)
         if cap.of(wanted):
-            part = min(part, room / _SPARE_PART / cap.of(wanted))
-    spare = Spending(int(wanted.nano_usd * part), int(wanted.tokens * part))
-    return Answer(
-        verdict=answer.verdict,
-        cap=answer.cap,
-        used=answer.used,
-        fullest_share=answer.fullest_share,
-        spare=spare,
-        spent=answer.spent,
-    )
+            part = min(part, left / _SPARE_PART / cap.of(wanted))
+    return Spending(int(wanted.nano_usd * part), int(wanted.tokens * part))
+
+
+def _is_near(answer: Answer, ledger: dict[str, Any], caps: Sequence[Cap], owner: str) -> bool:
+    for cap in caps:
+        held = ledger[cap.account]["held"].get(owner)
+        if held is not None and _left(answer, ledger, cap) < cap.of(Spending(held[0], held[1])):
+            return True
+    return False

@@ -564,7 +564,7 @@ async def test_a_server_that_forbids_everything_stops_the_run() -> None:
 
 async def test_a_wait_for_something_else_is_no_wait_for_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waited long for the limits, then a moment for money, is not told of other runs."""
-    monkeypatch.setattr("llm_assets.llm.budget._SILENT_WAIT_SECONDS", 0.5)
+    monkeypatch.setattr("llm_assets.llm.budget_warnings._SILENT_WAIT_SECONDS", 0.5)
     said: list[str] = []
     worst = worst_case(ask("1"), ModelConfig.of("gpt-6-luna"))[1]
     replies = [answer(), error(429, "rate_limit_exceeded", kind="requests"), answer(), answer()]

@@ -69,7 +69,9 @@ async def spent_today(server: ScriptedServer, stores: dict[str, Any]) -> int:
     """By the ledger that all share."""
     async with client(server, stores, budget={"tokens_per_day": 10**9}) as reader:
         assert reader._services is not None
-        ledger = await reader._services.budget._store.transact("budget", lambda state, now: dict(state))
+        ledger = await reader._services.budget._bookings._store.transact(
+            "budget", lambda state, now: dict(state)
+        )
     (day,) = [account for name, account in ledger["accounts"].items() if name.startswith("day:")]
     assert day["held"] == {}
     return day["spent"][1]
