@@ -23,7 +23,9 @@ def run(source: RecordingSource, folder: Path, base_url: str) -> tuple[dg.Execut
         "openai": OpenAIResource(base_url=base_url),
         "io_manager": DuckDBFrameIOManager(path=str(folder / "tables.duckdb")),
     }
-    defs = dg.Definitions.merge(build_audio_insights(source, days), dg.Definitions(resources=resources))
+    defs = dg.Definitions.merge(
+        build_audio_insights(source, days, retry_policy=None), dg.Definitions(resources=resources)
+    )
     result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
         partition_key=DAY, raise_on_error=False, instance=dg.DagsterInstance.ephemeral()
     )

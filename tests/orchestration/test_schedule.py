@@ -69,6 +69,7 @@ def at(defs: dg.Definitions, instance: dg.DagsterInstance, when: datetime) -> li
     context = dg.build_schedule_context(
         instance, scheduled_execution_time=when, repository_def=defs.get_repository_def()
     )
+    context._instance = instance  # which it would open once more
     return list(schedule.evaluate_tick(context).run_requests or [])
 
 
@@ -100,8 +101,9 @@ def test_yesterday_is_yesterday_over_every_change_of_the_clock(
     instance: dg.DagsterInstance, zone: str, days: list[str]
 ) -> None:
     """Each tick that the cron gives asks for the day that has just ended there, once, at any hour."""
+    start = str(date.fromisoformat(days[0]) - timedelta(days=9))
     for hour in (0, 1, 2, 3, 23):
-        defs = definitions(start="2011-01-01", zone=zone, schedule=DailyRhythm(hour=hour, catch_up_days=0))
+        defs = definitions(start=start, zone=zone, schedule=DailyRhythm(hour=hour, catch_up_days=0))
         for day in days:
             around = datetime.combine(date.fromisoformat(day), time(12), ZoneInfo(zone)) - timedelta(days=2)
             coming = schedule_execution_time_iterator(around.timestamp(), f"0 {hour} * * *", zone)
@@ -198,6 +200,7 @@ class Late:
         context = dg.build_sensor_context(
             self.instance, cursor=self.cursor, repository_def=self.defs.get_repository_def()
         )
+        context._instance = self.instance  # which it would open once more
         data = sensor.evaluate_tick(context)
         self.cursor = data.cursor
         self.run_keys = [request.run_key for request in data.run_requests or []]
