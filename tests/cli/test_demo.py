@@ -148,7 +148,7 @@ def test_without_speech_recognition_it_says_what_to_install(monkeypatch: pytest.
 
 
 def audit(base_url: str) -> int:
-    return urllib.request.urlopen(f"{base_url.removesuffix('/v1')}/audit", timeout=5).status
+    return urllib.request.urlopen(f"{base_url.removesuffix('/v1')}/audit", timeout=60).status
 
 
 def test_the_emulator_is_stopped_when_something_fails() -> None:
@@ -186,7 +186,7 @@ def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
     assert process.stderr is not None
     said = next(line for line in process.stderr if line.startswith(("recordings:", "Error")))
     process.send_signal(signal.SIGINT)
-    _, rest = process.communicate(timeout=60)
+    _, rest = process.communicate(timeout=300)
     assert said.startswith("recordings:")
     assert process.returncode == 130
     assert rest.strip().splitlines()[-1] == "Interrupted."

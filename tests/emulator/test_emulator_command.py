@@ -40,7 +40,7 @@ def ask(base_url: str) -> Any:
         body,
         {"Authorization": "Bearer x", "Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=60) as response:
         return json.load(response)
 
 
@@ -53,7 +53,7 @@ def test_it_says_where_it_is_and_what_it_did(number: signal.Signals) -> None:
         assert facts["pid"] == process.pid
         assert ask(facts["base_url"])["system_fingerprint"] == "llm-assets-emulator"
         process.send_signal(number)
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=120)
         assert process.returncode == 0
         assert json.loads(output)["models"]["gpt-4o"]["served"] == 1
 
@@ -66,7 +66,7 @@ def test_faults_asked_for_on_the_command_line_happen() -> None:
         with pytest.raises(urllib.error.HTTPError, match="500"):
             ask(facts["base_url"])
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=120)
         assert json.loads(output)["models"]["gpt-4o"]["faulted"] == 1
 
 
@@ -81,7 +81,7 @@ def test_it_tells_a_person_what_to_type_and_ends_with_a_table(tmp_path: Path) ->
         assert f"export OPENAI_BASE_URL={base_url}" in lines[1]
         ask(base_url)
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=120)
     rows = [line.split() for line in output.splitlines() if line.startswith(("gpt-4o", "all"))]
     assert rows == [["gpt-4o", "1", "1", "0", "0", "0", "0", "0"], ["all", "1", "1", "0", "0", "0", "0", "0"]]
 
@@ -93,7 +93,7 @@ def test_it_ends_with_its_parent() -> None:
         assert process.stdin is not None
         json.loads(process.stdout.readline())
         process.stdin.close()
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=120) == 0
 
 
 @pytest.mark.parametrize(

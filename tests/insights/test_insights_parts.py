@@ -128,7 +128,7 @@ class Crowd:
 async def test_parts_are_asked_side_by_side_and_merged_in_order() -> None:
     """All but the first are under way at once; whichever is answered first, the call's order counts."""
     crowd = Crowd(reader(3_000), together=3)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         insight, outcomes = await extract(long_call(16), EXTRACTOR, crowd.call)
     assert crowd.most == 3
     assert insight.output is not None

@@ -28,7 +28,7 @@ from llm_assets.llm.requests import Answer, ChatRequest, Message
 from llm_assets.llm.state import State
 from llm_assets.usage import Usage
 
-LONG_ENOUGH_SECONDS = 30.0
+LONG_ENOUGH_SECONDS = 120.0
 """What takes longer than this hangs."""
 
 # Opens a client, waits for a line, asks, and writes a line for each answer.

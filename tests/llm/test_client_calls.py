@@ -314,7 +314,7 @@ async def test_a_server_that_never_answered_is_not_waited_for() -> None:
     retry = FAST | {"cool_down_seconds": 600}
     async with scripted_server(lambda request, number: error(500, "server_error")) as server:
         few_at_a_time = config(server.base_url, retry=retry, max_concurrency=4)
-        async with asyncio.timeout(30), LLMClient(few_at_a_time) as client:
+        async with asyncio.timeout(120), LLMClient(few_at_a_time) as client:
             outcomes = [outcome async for outcome in client.run(ask(str(number)) for number in range(30))]
     assert len(outcomes) == 30
     assert all(isinstance(outcome.error, ServerFailed | Overloaded) for outcome in outcomes)

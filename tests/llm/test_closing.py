@@ -16,7 +16,7 @@ from llm_assets.llm.client import LLMClient
 from llm_assets.llm.models import ClientConfig
 from llm_assets.llm.requests import ChatRequest, Message, Outcome
 
-LONG_ENOUGH_SECONDS = 20.0
+LONG_ENOUGH_SECONDS = 120.0
 """What takes longer than this hangs."""
 
 

@@ -107,7 +107,7 @@ async def test_what_a_server_puts_into_headers_is_bounded_and_holds_no_key(reply
 async def test_patience_is_configured() -> None:
     """How long a state is waited for is for the user to say."""
     state = "postgresql://nobody@127.0.0.1:1/none"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):  # by itself it is as patient as thirty
         with pytest.raises(Exception, match="cannot be opened"):
             async with LLMClient(config("http://127.0.0.1:1/v1", state=state, state_patience_seconds=0.1)):
                 pass

@@ -17,7 +17,7 @@ from llm_assets.llm.databases.base import Transaction
 from llm_assets.llm.databases.sql import SqlDatabase
 from llm_assets.llm.state import State
 
-LONG_ENOUGH_SECONDS = 20.0
+LONG_ENOUGH_SECONDS = 120.0
 """What takes longer than this hangs."""
 
 
@@ -77,9 +77,9 @@ async def test_a_silent_network_is_hung_up_on_and_the_work_goes_on(postgres_url:
             await state.run(ask)
             proxy.silent = True
             waiting = asyncio.create_task(state.run(ask))
-            await asyncio.wait([waiting], timeout=2.5)
+            while proxy.taken < 2:  # noqa: ASYNC110 - until it has hung up and come back
+                await asyncio.sleep(0.01)
             assert not waiting.done()
-            assert proxy.taken > 1, "it has hung up and come back"
             proxy.silent = False
             await waiting
 
@@ -106,7 +106,7 @@ async def test_opening_through_a_silent_network_ends(postgres_url: str) -> None:
 async def test_closing_can_be_interrupted(postgres_url: str) -> None:
     """Ctrl-C while a thread waits for a server that says nothing: nobody waits for that thread."""
     async with asyncio.timeout(LONG_ENOUGH_SECONDS), proxied(postgres_url) as (proxy, url):
-        state = State(SqlDatabase(url, answer_seconds=3))
+        state = State(SqlDatabase(url, answer_seconds=60))
         await state.__aenter__()
         proxy.silent = True
         waiting = asyncio.create_task(state.run(ask))
@@ -118,7 +118,7 @@ async def test_closing_can_be_interrupted(postgres_url: str) -> None:
         closing.cancel()
         await asyncio.wait([closing])
         assert closing.cancelled()
-        assert time.monotonic() - before < 2
+        assert time.monotonic() - before < 20
         proxy.silent = False
         await waiting
 
@@ -126,7 +126,7 @@ async def test_closing_can_be_interrupted(postgres_url: str) -> None:
 async def test_closing_is_bounded(postgres_url: str, caplog: pytest.LogCaptureFixture) -> None:
     """A server that says nothing does not keep a program from ending, and the log says what that may cost."""
     async with asyncio.timeout(LONG_ENOUGH_SECONDS), proxied(postgres_url) as (proxy, url):
-        state = State(SqlDatabase(url, answer_seconds=4))
+        state = State(SqlDatabase(url, answer_seconds=60))
         state._end_within_seconds = 0.3
         await state.__aenter__()
         proxy.silent = True

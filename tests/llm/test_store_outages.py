@@ -39,7 +39,7 @@ AT_ONCE = 4
 TOKENS_OF_A_CALL = 110
 PATIENCE_SECONDS = 0.3
 _MORE: dict[str, Any] = {}
-LONG_ENOUGH_SECONDS = 20.0
+LONG_ENOUGH_SECONDS = 120.0
 """What takes longer than this hangs."""
 
 

@@ -64,7 +64,7 @@ class FakeOpenAI:
             return failure
         if number > self.hold_after and not self.released.is_set():
             self.holding.set()
-            self.released.wait(30)
+            self.released.wait(600)
         return 200, _transcription(size) if "transcriptions" in path else _chat()
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -43,9 +44,7 @@ class LiveDagster:
         self.root = root
         shutil.copyfile(REPOSITORY / "workspace.yaml", root / "workspace.yaml")
         (root / "dagster.yaml").write_text(QUICK)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         clean = {
             name: value
@@ -224,6 +223,15 @@ class LiveDagster:
                 sensorState { ticks { status skipReason runIds error { message } } } } } }""",
             s={**LOCATION, "sensorName": name},
         )["sensorOrError"]["sensorState"]["ticks"]
+
+
+def _free_port() -> int:
+    """Not one of those that the system gives away: it is bound only once Dagster has started."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
 
 
 def tags_of(run: Mapping[str, Any]) -> dict[str, str]:

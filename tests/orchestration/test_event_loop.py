@@ -59,13 +59,13 @@ def test_its_error_is_raised_as_it_is(error: Exception) -> None:
 
 
 def test_an_interrupt_cancels_and_waits_for_the_clean_up() -> None:
-    """A KeyboardInterrupt in the waiting thread comes out after every coroutine has cleaned up."""
+    """A KeyboardInterrupt in the waiting thread comes out after every coroutine has cleaned up, and then."""
     done: list[str] = []
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        run_coroutine(_never_ends(done), poll_seconds=0.02)
+        run_coroutine(_never_ends(done), grace_seconds=600, poll_seconds=0.02)
     assert done == ["inner", "outer"]
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 60
 
 
 def test_a_coroutine_that_will_not_stop_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:

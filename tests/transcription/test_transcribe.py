@@ -104,7 +104,7 @@ async def test_chunks_are_sent_while_the_next_ones_are_prepared() -> None:
         await all_are_sent.wait()
         return outcome(answer("word"))
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         transcript, _ = await transcribe(RECORDING, source(), call)
     assert transcript.text == "word word word"
 
@@ -128,7 +128,7 @@ async def test_no_more_audio_is_taken_than_there_is_room_for() -> None:
         finished += 1
         return outcome(answer("word"))
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         transcript, _ = await transcribe(RECORDING, source(), call, room=room)
     assert (most, taken) == (2 * len(chunk(0).audio), 6)
     assert transcript.text == " ".join(["word"] * 6)
