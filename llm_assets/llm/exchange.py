@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from llm_assets.errors import CallFailed, ConnectionFailed, Overloaded, RateLimited, StateUnavailable
+from llm_assets.llm.http import HttpResponse
 from llm_assets.llm.journal_entry import Entry
 from llm_assets.llm.ledger import NOTHING, Reservation, Spending
 from llm_assets.llm.pools.bucket import Kind
@@ -23,7 +24,6 @@ from llm_assets.llm.requests import Answer, ChatRequest
 from llm_assets.llm.retry import back_off_seconds, is_mendable, may_have_been_billed, pause_after
 from llm_assets.llm.services import Call, Found, Services
 from llm_assets.llm.sizes import worst_case
-from llm_assets.llm.transport import HttpResponse
 
 # How soon to try again to keep an answer when the journal is out of reach.
 _KEEP_AGAIN_SECONDS = 0.5

@@ -10,6 +10,7 @@ from llm_assets.clock import Clock
 from llm_assets.errors import ClientClosed
 from llm_assets.llm.budget import Budget
 from llm_assets.llm.concurrency import Window
+from llm_assets.llm.http import HttpRequest
 from llm_assets.llm.journal import Journal
 from llm_assets.llm.journal_entry import Entry
 from llm_assets.llm.limits import Limiter
@@ -19,7 +20,7 @@ from llm_assets.llm.overbilled import Overbilled
 from llm_assets.llm.providers.base import Provider
 from llm_assets.llm.requests import Request
 from llm_assets.llm.sizes import OutputSizes
-from llm_assets.llm.transport import HttpRequest, Transport
+from llm_assets.llm.transport import Transport
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,71 +7,32 @@ moves on to another host would take the key with it.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDict
 
 from llm_assets.errors import NOT_SENT, TOO_MUCH_SENT, ConnectionFailed
+from llm_assets.llm.bodies import LARGEST_PLAIN_BODY_BYTES, TooLarge, payload_of, read_body
+from llm_assets.llm.http import HttpRequest, HttpResponse
+from llm_assets.llm.plain_posts import NotUsable, PlainPosts, Prepared, is_tried, prepare
 from llm_assets.llm.remembered import Remembered
+from llm_assets.llm.silence import Silence
 
-# Past this size aiohttp warns that plain bytes keep the event loop busy.
-_LARGEST_PLAIN_BODY_BYTES = 2**20
-_PIECE_BYTES = 2**16
 _DNS_CACHE_SECONDS = 60
-# Far more than any answer has. What is larger never ends, or is none.
-_LARGEST_ANSWER_BYTES = 16 * 2**20
-_BEFORE_SENDING = (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL)
-
-
-@dataclass(frozen=True, slots=True)
-class FormFile:
-    """One file of a multipart form. `file_name` is plain ASCII and carries the extension."""
-
-    field: str
-    file_name: str
-    content: bytes = dataclasses.field(repr=False)
-    content_type: str
-
-
-class HttpRequest(NamedTuple):
-    """A request with either a `body` or a multipart form of `files` and their accompanying `fields`.
-
-    It carries a key in its headers, so it does not show them and refuses to be pickled.
-    """
-
-    url: str
-    headers: Mapping[str, str]
-    body: bytes | None = None
-    fields: tuple[tuple[str, str], ...] = ()
-    files: tuple[FormFile, ...] = ()
-    method: str = "POST"
-
-    def __repr__(self) -> str:
-        return f"HttpRequest({self.method} {self.url!r}, files={self.files!r})"
-
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        raise TypeError("an HttpRequest carries credentials and stays in its process")
-
-
-class HttpResponse(NamedTuple):
-    """A whole answer. `headers` ignore case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def __repr__(self) -> str:
-        return f"HttpResponse(status={self.status}, {len(self.body)} bytes)"
+_BEFORE_SENDING = (
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ClientConnectorError,
+    aiohttp.InvalidURL,
+    NotUsable,
+)
 
 
 def is_loopback(host: str | None) -> bool:
@@ -84,6 +45,14 @@ def is_loopback(host: str | None) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+class _Open(NamedTuple):
+    """What lives in one event loop, over the same connections."""
+
+    session: aiohttp.ClientSession
+    posts: PlainPosts
+    silence: Silence
 
 
 class Transport:
@@ -104,17 +73,19 @@ class Transport:
         self._connect_timeout_seconds = connect_timeout_seconds
         self._read_timeout_seconds = read_timeout_seconds
         self._max_connections = max_connections
-        self._session: aiohttp.ClientSession | None = None
+        self._open: _Open | None = None
         self._proxies: dict[str, str] = {}
-        # A provider's headers are the same for every request.
+        # A provider's address and headers are the same for every request.
+        self._prepared = Remembered(self._prepare)
         self._headers = Remembered(CIMultiDict[str])
 
     async def __aenter__(self) -> Self:
         # aiohttp's own trust_env asks the environment in a thread on every request, and reads ~/.netrc,
         # which could replace the key. So the proxies are looked up here, once.
         self._proxies = getproxies()
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._max_connections, ttl_dns_cache=_DNS_CACHE_SECONDS),
+        connector = aiohttp.TCPConnector(limit=self._max_connections, ttl_dns_cache=_DNS_CACHE_SECONDS)
+        session = aiohttp.ClientSession(
+            connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(
                 total=None,
@@ -122,41 +93,59 @@ class Transport:
                 sock_read=self._read_timeout_seconds,
             ),
         )
+        silence = Silence(self._read_timeout_seconds)
+        posts = PlainPosts(connector, silence, connect_timeout_seconds=self._connect_timeout_seconds)
+        self._open = _Open(session, posts, silence)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        was_open, self._open = self._open, None
+        if was_open is not None:
+            was_open.silence.close()
+            await was_open.session.close()
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Send and wait for the whole answer, whatever its status.
 
         Raises ConnectionFailed when no whole answer came: refused, reset, cut off, unknown host, time-out.
         """
-        if self._session is None:
+        if self._open is None:
             raise RuntimeError("use the transport as an async context manager")
-        proxy = self._proxy_for(request.url) if self._proxies else None
+        body = request.body
+        is_plain = body is not None and len(body) <= LARGEST_PLAIN_BODY_BYTES and request.method == "POST"
+        prepared = self._prepared.of(request.url, request.headers) if is_plain else None
         try:
-            async with self._session.request(
-                request.method,
-                request.url,
-                headers=self._headers.of(request.headers),
-                data=_payload(request),
-                allow_redirects=False,
-                proxy=proxy,
-            ) as response:
-                return HttpResponse(response.status, response.headers, await _body(response))
-        except _TooLarge:
-            most = f"{_LARGEST_ANSWER_BYTES // 2**20} MiB"
-            what = f"the answer is larger than {most} and was not read to its end"
+            if prepared is not None and body is not None:
+                return await self._open.posts.send(prepared, body)
+            return await self._send_by_session(self._open, request)
+        except TooLarge as error:
+            what = f"{error} and was not read to its end"
             raise ConnectionFailed(f"{_where(request)}: {what}", code=TOO_MUCH_SENT) from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a redirect to nowhere
+        # ValueError: a header that cannot be sent
+        except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
             raise self._failure(request, error) from _harmless(error)
 
+    async def _send_by_session(self, opened: _Open, request: HttpRequest) -> HttpResponse:
+        """Whatever is no plain POST: forms, large bodies, proxies."""
+        async with opened.session.request(
+            request.method,
+            request.url,
+            headers=self._headers.of(request.headers),
+            data=payload_of(request),
+            allow_redirects=False,
+            proxy=self._proxy_for(request.url),
+        ) as response:
+            body = await read_body(response.content, opened.silence)
+            return HttpResponse(response.status, response.headers, body)
+
+    def _prepare(self, url: str, headers: Mapping[str, str]) -> Prepared | None:
+        return prepare(url, headers) if is_tried() and self._proxy_for(url) is None else None
+
     def _proxy_for(self, url: str) -> str | None:
+        if not self._proxies:
+            return None
         parts = urlsplit(url)
         proxy = self._proxies.get(parts.scheme) or self._proxies.get("all")
         host = parts.hostname or ""
@@ -186,33 +175,14 @@ class Transport:
                 return "the answer was cut off"
             case aiohttp.ServerDisconnectedError():
                 return "the server closed the connection before answering"
-            case aiohttp.ClientResponseError():
+            case NotUsable():
+                return "the connection was lost before anything was sent"
+            case aiohttp.ClientResponseError() | HttpProcessingError():
                 return "the server answered something that is not HTTP"
             case aiohttp.InvalidURL():
                 return "this is no valid address"
             case _:
                 return f"the connection failed ({type(error).__name__})"
-
-
-class _TooLarge(Exception):
-    """The body of an answer has no end."""
-
-
-async def _body(response: aiohttp.ClientResponse) -> bytes:
-    """All of it, as long as that is bounded: a packed body may be much larger than its length says."""
-    length = response.content_length
-    if length is not None and "Content-Encoding" not in response.headers:
-        if length > _LARGEST_ANSWER_BYTES:
-            raise _TooLarge
-        return await response.read()
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in response.content.iter_any():
-        size += len(piece)
-        if size > _LARGEST_ANSWER_BYTES:
-            raise _TooLarge
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 def _where(request: HttpRequest) -> str:
@@ -226,48 +196,6 @@ def _plain_reason(error: OSError) -> str:
 
 
 def _harmless(error: Exception) -> Exception | None:
-    """The cause to keep: these two kinds carry the request's headers or its full address."""
-    return None if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL) else error
-
-
-class _Pieces(aiohttp.Payload):
-    """Bytes sent piece by piece, as the connection takes them.
-
-    aiohttp reads a stream in threads, a thread for each piece of each request: with many large files on
-    their way that costs time, and the threads' heaps keep tens of megabytes.
-    """
-
-    def __init__(self, content: bytes, **facts: Any) -> None:
-        super().__init__(content, **facts)
-        self._content = content
-        self._size = len(content)
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        raise TypeError("a file is not shown as text")
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        view = memoryview(self._content)
-        for start in range(0, len(view), _PIECE_BYTES):
-            await writer.write(view[start : start + _PIECE_BYTES])
-
-    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
-        """Its length is what it says, so there is nothing to cut."""
-        await self.write(writer)
-
-
-def _payload(request: HttpRequest) -> aiohttp.FormData | aiohttp.Payload | bytes | None:
-    if request.files:
-        return _form(request)
-    body = request.body
-    return _Pieces(body) if body is not None and len(body) > _LARGEST_PLAIN_BODY_BYTES else body
-
-
-def _form(request: HttpRequest) -> aiohttp.FormData:
-    # Quoted field names would turn `languages[]` into `languages%5B%5D`, which servers do not know.
-    form = aiohttp.FormData(quote_fields=False)
-    for name, value in request.fields:
-        form.add_field(name, value)
-    for file in request.files:
-        content = _Pieces(file.content, content_type=file.content_type)
-        form.add_field(file.field, content, filename=file.file_name)
-    return form
+    """The cause to keep: these kinds carry the request's headers, its full address or what a server wrote."""
+    carries = aiohttp.ClientResponseError | HttpProcessingError | aiohttp.InvalidURL
+    return None if isinstance(error, carries) else error

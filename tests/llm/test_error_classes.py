@@ -181,6 +181,12 @@ def failure(outcome: Outcome) -> CallFailed:
     return outcome.error
 
 
+@pytest.fixture(params=["past the session", "by the session"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are two ways to send a short POST, and failures are the same in both."""
+    monkeypatch.setattr("llm_assets.llm.transport.is_tried", lambda: request.param == "past the session")
+
+
 # ------------------------------------------------------------------------------- what waiting can mend
 
 PASSING: dict[str, tuple[Reaction, type[CallFailed], str]] = {
@@ -214,6 +220,7 @@ HAS_ANSWERED = set(PASSING) - {
 }
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("what", PASSING)
 async def test_what_passes_is_tried_again(what: str) -> None:
     """Once it has passed, the call is answered, and nobody needs to know but the outcome's count."""
@@ -227,6 +234,7 @@ async def test_what_passes_is_tried_again(what: str) -> None:
     assert client.metrics.snapshot().retried == 1
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("what", PASSING)
 async def test_what_stays_is_an_outcome_that_says_what_it_was(what: str) -> None:
     """After the attempts allowed: an error of its class, in words, with the name of the request."""
@@ -285,6 +293,7 @@ def unanswered_url() -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("address", ["refused_url", "unanswered_url"])
 async def test_no_connection_is_tried_again_and_names_the_address(
     request: pytest.FixtureRequest, address: str
@@ -497,6 +506,7 @@ async def test_the_deadline_ends_all_attempts(what: str) -> None:
     assert outcome.attempts == len(server.asked) > 1
 
 
+@pytest.mark.usefixtures("way")
 async def test_the_deadline_ends_an_answer_that_comes_drop_by_drop(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that is never silent for long and never done is given up at the client's next heartbeat."""
     monkeypatch.setattr("llm_assets.llm.client._SIGN_OF_LIFE_SECONDS", 0.1)
@@ -601,6 +611,7 @@ async def test_a_refusal_for_want_of_quota_gives_its_reservation_back() -> None:
     assert len(server.asked) == 6
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("address", ["refused_url", "unanswered_url"])
 async def test_without_a_connection_nothing_is_billed(request: pytest.FixtureRequest, address: str) -> None:
     """All attempts are made although the budget bears one, and after them it still bears one."""
@@ -612,6 +623,7 @@ async def test_without_a_connection_nothing_is_billed(request: pytest.FixtureReq
             assert (type(outcome.error), outcome.attempts) == (ConnectionFailed, ATTEMPTS)
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("what", MAYBE_BILLED)
 async def test_what_may_have_been_billed_counts_at_its_worst_case(what: str) -> None:
     """The request was sent and the answer is lost: the next call is told what that may have cost."""

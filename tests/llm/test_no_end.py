@@ -94,7 +94,7 @@ async def test_a_first_answer_that_hangs_holds_nobody_for_long(
 @pytest.mark.parametrize("told", [True, False], ids=["length told", "in chunks"])
 async def test_a_body_without_end_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch, told: bool) -> None:
     """It is an outcome, once, and counts as what it may have cost; memory stays what it was."""
-    monkeypatch.setattr("llm_assets.llm.transport._LARGEST_ANSWER_BYTES", 2**20)
+    monkeypatch.setattr("llm_assets.llm.bodies._LARGEST_ANSWER_BYTES", 2**20)
     written = 0
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

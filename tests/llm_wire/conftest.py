@@ -9,6 +9,15 @@ from wire_server import WireServer
 
 from llm_assets.llm.transport import Transport
 
+WAYS = ["past the session", "by the session"]
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A test that uses this sends short POSTs in both ways there are."""
+    monkeypatch.setattr("llm_assets.llm.transport.is_tried", lambda: request.param == WAYS[0])
+    return request.param
+
 
 @pytest.fixture
 async def server() -> AsyncIterator[WireServer]:

@@ -9,10 +9,11 @@ from pydantic import SecretStr
 from wire_server import WireServer, says
 
 from llm_assets.errors import ConfigurationError, ServerFailed
+from llm_assets.llm.http import HttpResponse
 from llm_assets.llm.models import ModelConfig
 from llm_assets.llm.providers.openai import OpenAIProvider
 from llm_assets.llm.requests import Answer, ChatRequest, Message, OutputSchema
-from llm_assets.llm.transport import HttpResponse, Transport
+from llm_assets.llm.transport import Transport
 from llm_assets.usage import Usage
 
 SCHEMA = OutputSchema(

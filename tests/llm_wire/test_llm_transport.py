@@ -10,7 +10,10 @@ import pytest
 from wire_server import Upload, WireServer, cuts_off, resets, says, speaks_no_http
 
 from llm_assets.errors import ConnectionFailed
-from llm_assets.llm.transport import FormFile, HttpRequest, Transport, is_loopback
+from llm_assets.llm.http import FormFile, HttpRequest
+from llm_assets.llm.transport import Transport, is_loopback
+
+pytestmark = pytest.mark.usefixtures("way")
 
 KEY = "sk-planted-0123456789abcdef"
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import SecretStr
 
 from llm_assets.errors import ConfigurationError, SchemaTooComplex
+from llm_assets.llm.http import HttpRequest, HttpResponse
 from llm_assets.llm.models import ModelConfig
 from llm_assets.llm.providers.address import address
 from llm_assets.llm.providers.anthropic_schema import is_supported, supported_schema
@@ -32,7 +33,6 @@ from llm_assets.llm.providers.wire import (
 from llm_assets.llm.remembered import Remembered
 from llm_assets.llm.requests import Answer, ChatRequest, OutputSchema, Request
 from llm_assets.llm.tokens import estimate_tokens
-from llm_assets.llm.transport import HttpRequest, HttpResponse
 from llm_assets.usage import Usage
 
 ANTHROPIC_BASE_URL = "https://api.anthropic.com/v1"

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
+from llm_assets.llm.http import FormFile
 from llm_assets.llm.models import ModelConfig
 from llm_assets.llm.pricing import AUDIO_TOKENS_PER_SECOND, is_billed_by_time
 from llm_assets.llm.providers.languages import language_code
@@ -24,7 +25,6 @@ from llm_assets.llm.providers.wire import (
 )
 from llm_assets.llm.requests import Answer, AnswerSegment, TranscriptionRequest
 from llm_assets.llm.tokens import estimate_tokens
-from llm_assets.llm.transport import FormFile
 from llm_assets.usage import Usage
 
 # The API goes by the extension and knows Ogg only as `ogg`, whatever codec is inside.

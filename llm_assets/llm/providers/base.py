@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
+from llm_assets.llm.http import HttpRequest, HttpResponse
 from llm_assets.llm.models import ModelConfig
 from llm_assets.llm.requests import Answer, ChatRequest, Request
-from llm_assets.llm.transport import HttpRequest, HttpResponse
 from llm_assets.usage import Usage
 
 

@@ -25,9 +25,9 @@ from llm_assets.errors import (
     SchemaTooComplex,
     ServerFailed,
 )
+from llm_assets.llm.http import HttpResponse
 from llm_assets.llm.providers.headers import duration_seconds, retry_after_seconds
 from llm_assets.llm.providers.wire import decode_object, text_in
-from llm_assets.llm.transport import HttpResponse
 
 _LONGEST_MESSAGE_CHARACTERS = 400
 _LONGEST_NAME_CHARACTERS = 128

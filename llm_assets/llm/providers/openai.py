@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from llm_assets.llm.http import HttpRequest, HttpResponse
 from llm_assets.llm.models import ModelConfig
 from llm_assets.llm.providers.address import address
 from llm_assets.llm.providers.audio_transcriptions import form_fields, form_file, transcription_answer
@@ -23,7 +24,6 @@ from llm_assets.llm.providers.headers import openai_limits
 from llm_assets.llm.providers.parameters import output_limit
 from llm_assets.llm.providers.wire import decode_object
 from llm_assets.llm.requests import Answer, ChatRequest, Request
-from llm_assets.llm.transport import HttpRequest, HttpResponse
 from llm_assets.usage import Usage
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
