@@ -88,7 +88,9 @@ def make_chains(services: Services, counter: TokenCounter) -> dict[Endpoint, Mod
     for endpoint, entries in configured.items():
         links = tuple(_link(entry, config) for entry in entries if isinstance(entry, ModelConfig))
         if links:
-            chains[endpoint] = ModelChain(services, links, cached=CACHED in entries, counter=counter)
+            chains[endpoint] = ModelChain(
+                services, endpoint, links, cached=CACHED in entries, counter=counter
+            )
     if not chains:
         raise ConfigurationError("neither chat nor transcription names a model; one of them has to")
     return chains

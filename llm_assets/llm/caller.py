@@ -10,7 +10,14 @@ import asyncio
 import logging
 import random
 
-from llm_assets.errors import CallFailed, ConnectionFailed, Overloaded, PriceUnknown, RateLimited
+from llm_assets.errors import (
+    CallFailed,
+    ConnectionFailed,
+    Overloaded,
+    PriceUnknown,
+    RateLimited,
+    SchemaTooComplex,
+)
 from llm_assets.llm.exchange import Exchange
 from llm_assets.llm.journal import AskedElsewhere
 from llm_assets.llm.ledger import NOTHING, Reservation, Spending
@@ -51,6 +58,11 @@ async def ask(services: Services, call: Call) -> Found:
         except ModelCooling:
             tally.round_at(call.link.pool).wait_out()
             raise
+        except SchemaTooComplex:  # a provider may know another way to ask for it
+            wire = call.link.provider.build(call.request, call.link.model)
+            if wire.body == call.wire.body:
+                raise
+            call = call._replace(wire=wire)
         except CallFailed as error:
             tally.may_be_billed |= may_have_been_billed(error)
             if not is_mendable(error) or _no_quota_in_time(error):

@@ -13,7 +13,6 @@ import logging
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from decimal import Decimal
 from types import AsyncGeneratorType, TracebackType
 from typing import Any, Self
@@ -26,8 +25,9 @@ from llm_assets.llm.checked import no_request, require_usable
 from llm_assets.llm.kept import KeptAnswers
 from llm_assets.llm.metrics import Metrics
 from llm_assets.llm.models import ClientConfig
+from llm_assets.llm.outcomes import answered, failed
 from llm_assets.llm.requests import Endpoint, Outcome, Request
-from llm_assets.llm.services import Found, Services, Tally
+from llm_assets.llm.services import Services, Tally
 from llm_assets.llm.stream import stream
 from llm_assets.llm.tokens import TokenCounter
 
@@ -67,7 +67,6 @@ class LLMClient:
         self._counter = TokenCounter()
         self._services: Services | None = None
         self._chains: dict[Endpoint, ModelChain] = {}
-        self._asking: dict[bytes, asyncio.Future[Found]] = {}
         self._heart: asyncio.Task[None] | None = None
         self._calls: dict[asyncio.Task[Any], Tally] = {}
         self._runs: set[AsyncGenerator[Outcome]] = set()
@@ -132,19 +131,19 @@ class LLMClient:
         self._calls[task] = tally
         self.metrics.start()
         try:
-            found = await self._answer(chain, require_usable(request), tally)
+            found = await chain.answer(require_usable(request), tally)
         except CallFailed as error:
             if isinstance(error, RunStopped):
                 self.metrics.stop()
                 raise
-            outcome = _failed(request, error, tally, services.clock.now())
+            outcome = failed(request, error, tally, services.clock.now())
         except BaseException as error:
             self.metrics.stop()
             if isinstance(error, asyncio.CancelledError) and self._wanted_by_us_alone(task, cancelled_before):
                 services.require_open(tally)
             raise
         else:
-            outcome = _answered(request, found, tally, services.clock.now())
+            outcome = answered(request, found, tally, services.clock.now())
         finally:
             del self._calls[task]
             if services.closing:
@@ -213,33 +212,6 @@ class LLMClient:
             raise ConfigurationError(f"the {request.endpoint} chain names no model; give it at least one")
         return chain
 
-    async def _answer(self, chain: ModelChain, request: Request, tally: Tally) -> Found:
-        asked = chain.asked(request)
-        first = asked.keys[0]
-        while (asking := self._asking.get(first)) is not None:
-            await asyncio.wait((asking,))
-            if asking.cancelled():  # the other one was cancelled, not this one
-                continue
-            found = asking.result()
-            self.metrics.shared()
-            return found._replace(from_journal=True)
-        future: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
-        self._asking[first] = future
-        try:
-            found = await chain.answer(request, asked, tally)
-        except BaseException as error:
-            if isinstance(error, Exception):
-                future.set_exception(error)
-                future.exception()  # nobody else may be waiting for it
-            else:
-                future.cancel()
-            raise
-        else:
-            future.set_result(found)
-            return found
-        finally:
-            del self._asking[first]
-
     def _turn_away_who_waits(self, services: Services) -> None:
         """Nothing new is sent from now on, so nobody has to wait for it."""
         services.closing = True
@@ -289,42 +261,3 @@ class LLMClient:
                     f"{len(late)} requests on their way were given up and may be billed; "
                     "`llm-assets journal intents` lists them"
                 )
-
-
-def _answered(request: Request, found: Found, tally: Tally, finished_at: float) -> Outcome:
-    entry = found.entry
-    return Outcome(
-        key=request.key,
-        endpoint=request.endpoint,
-        answer=entry.answer,
-        provider=entry.provider,
-        model=entry.model,
-        usage=entry.answer.usage,
-        cost_usd=entry.cost_usd,
-        from_journal=found.from_journal,
-        fallback_reason=entry.fallback_reason,
-        attempts=tally.attempts,
-        rate_limited=tally.rate_limited,
-        wait_seconds=tally.wait_seconds,
-        latency_seconds=entry.latency_seconds,
-        http_status=tally.http_status,
-        request_id=entry.request_id,
-        started_at=datetime.fromtimestamp(tally.started_at, UTC),
-        finished_at=datetime.fromtimestamp(finished_at, UTC),
-    )
-
-
-def _failed(request: Request, error: CallFailed, tally: Tally, finished_at: float) -> Outcome:
-    return Outcome(
-        key=request.key,
-        endpoint=request.endpoint,
-        error=error,
-        attempts=tally.attempts,
-        rate_limited=tally.rate_limited,
-        wait_seconds=tally.wait_seconds,
-        latency_seconds=tally.latency_seconds,
-        http_status=error.http_status,
-        request_id=error.request_id,
-        started_at=datetime.fromtimestamp(tally.started_at, UTC),
-        finished_at=datetime.fromtimestamp(finished_at, UTC),
-    )

@@ -7,87 +7,22 @@ a request is sent: after a crash they show what may have been billed without an 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Awaitable, Collection, Sequence
 from functools import cache
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from llm_assets.llm.databases.base import Transaction
 from llm_assets.llm.journal_entry import Entry, dump_entry, load_entry
 from llm_assets.llm.models import ModelConfig
-from llm_assets.llm.remembered import Remembered
-from llm_assets.llm.requests import ChatRequest, Endpoint, OutputSchema, Request, TranscriptionRequest
+from llm_assets.llm.requests import Endpoint
 from llm_assets.llm.state import State
 
-_KEY_VERSION = 1
 _KEYS_PER_QUERY = 500  # SQLite takes 999 values in older builds
 
 
 class AskedElsewhere(Exception):
     """Another living process has sent the very same request and has no answer yet."""
-
-
-def journal_keys(request: Request, models: Sequence[tuple[ModelConfig, str]]) -> list[bytes]:
-    """The identity of an answer of each model on its server.
-
-    It is the hash of provider, server, endpoint, model, parameters and everything in the request that
-    shapes the answer.
-    """
-    asked = _asked(request)
-    return [
-        hashlib.sha256(
-            b"".join((_shape(model, server, request.endpoint), _limit(request, model), asked))
-        ).digest()
-        for model, server in models
-    ]
-
-
-def _asked(request: Request) -> bytes:
-    """The hash of what is asked, whichever model answers."""
-    if isinstance(request, TranscriptionRequest):
-        hints = [request.sha256, request.language, request.prompt, list(request.keywords)]
-        return hashlib.sha256(_json(hints)).digest()
-    digest = hashlib.sha256(_SCHEMAS.of(request.output_schema))
-    for message in request.messages:
-        content = message.content.encode("utf-8", "surrogatepass")
-        digest.update(b"\n%s %d\n" % (message.role.encode(), len(content)))
-        digest.update(content)
-    return digest.digest()
-
-
-def _limit(request: Request, model: ModelConfig) -> bytes:
-    most = request.max_output_tokens if isinstance(request, ChatRequest) else None
-    return b"\n%d\n" % (most or model.max_output_tokens or 0)
-
-
-def _shape(model: ModelConfig, server: str, endpoint: Endpoint) -> bytes:
-    return _SHAPES.of(model)[endpoint] + server.encode()
-
-
-def _shapes(model: ModelConfig) -> dict[Endpoint, bytes]:
-    """What of a model's configuration shapes its answers."""
-    named = [_KEY_VERSION, model.provider, model.model, dict(model.parameters)]
-    return {
-        "chat": _json([*named, "chat", model.structured_output]),
-        "transcription": _json([*named, "transcription", model.transcription_format]),
-    }
-
-
-def _schema(schema: OutputSchema | None) -> bytes:
-    if schema is None:
-        return b""
-    # The order of properties shapes an answer too, so nothing is sorted here.
-    return json.dumps([schema.name, schema.description, schema.schema], default=str).encode()
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()
-
-
-_SHAPES = Remembered(_shapes)
-_SCHEMAS = Remembered(_schema)
 
 
 class Journal:
@@ -181,21 +116,16 @@ class Journal:
         text = await self._state.run(operation)
         return None if text is None else load_entry(text)
 
-    async def begin(
+    def begin(
         self, key: bytes, keys: Sequence[bytes], endpoint: Endpoint, model: ModelConfig
-    ) -> Entry | None:
-        """Note that the request under `key` is about to be sent.
+    ) -> Awaitable[Entry | None]:
+        """Note that the request under `key` is about to be sent; that is so once this has been waited for.
 
         An entry: there is an answer under one of `keys`, so send nothing; it counts as a hit.
         Raises AskedElsewhere when another living process has sent the same and has no answer yet.
         """
-        beginning = _Beginning(keys, key, self._owner, endpoint, model, self._run_id)
-        text, is_asked_elsewhere = await self._state.run_together(_begin, beginning)
-        if text is not None:
-            return load_entry(text)
-        if is_asked_elsewhere:
-            raise AskedElsewhere
-        return None
+        intent = (key, self._owner, endpoint, model.provider, model.model, self._run_id)
+        return self._state.run_together(_begin, (keys, intent))
 
     async def is_asked_elsewhere(self, key: bytes) -> bool:
         """Whether another living process has sent the same request and has no answer yet."""
@@ -208,19 +138,18 @@ class Journal:
 
     def record(self, key: bytes, entry: Entry, server: str) -> Awaitable[None]:
         """Keep an answer of `server`. It survives a power cut once this has been waited for."""
-        values: dict[str, Any] = {
-            "key": key,
-            "owner": self._owner,
-            "subject": None if entry.subject is None else _subject_at(server, entry.subject),
-            "endpoint": entry.endpoint,
-            "provider": entry.provider,
-            "model": entry.model,
-            "run_id": entry.run_id,
-            "cost_usd": None if entry.cost_usd is None else float(entry.cost_usd),
-            "entry": dump_entry(entry),
-            "created_at": entry.finished_at.timestamp(),
-        }
-        return self._state.run_together(_record, values, durable=True)
+        answer = (
+            key,
+            None if entry.subject is None else _subject_at(server, entry.subject),
+            entry.endpoint,
+            entry.provider,
+            entry.model,
+            entry.run_id,
+            None if entry.cost_usd is None else float(entry.cost_usd),
+            dump_entry(entry),
+            entry.finished_at.timestamp(),
+        )
+        return self._state.run_together(_record, (answer, self._owner), durable=True)
 
     async def withdraw(self, key: bytes) -> None:
         """The request failed without an answer: nothing was billed, nothing is open."""
@@ -228,49 +157,36 @@ class Journal:
         await self._state.run(lambda transaction: transaction.execute(_WITHDRAW, values).rowcount)
 
 
-class _Beginning(NamedTuple):
-    """A request that is about to be sent: the keys of answers that will do, and what its intent says."""
-
-    keys: Sequence[bytes]
-    key: bytes
-    owner: str
-    endpoint: Endpoint
-    model: ModelConfig
-    run_id: str
+_Intent = tuple[bytes, str, Endpoint, str, str, str]
+"""Key, owner, endpoint, provider, model and run of a request that is about to be sent."""
 
 
-def _begin(transaction: Transaction, beginnings: list[_Beginning]) -> list[tuple[str | None, bool]]:
-    """For each of them the entry that is there, or else whether another living client has sent the same."""
-    found = _found(transaction, [beginning.keys for beginning in beginnings])
-    owner, now = beginnings[0].owner, transaction.now()
+def _begin(
+    transaction: Transaction, beginnings: list[tuple[Sequence[bytes], _Intent]]
+) -> list[Entry | AskedElsewhere | None]:
+    """For each of them the answer under one of its keys, or else whether it may be sent: noted, then."""
+    owner, now = beginnings[0][1][1], transaction.now()
+    found = _found(transaction, [keys for keys, _ in beginnings])
     has_others = transaction.execute(_OTHERS, {"owner": owner, "now": now}).fetchone() is not None
-    outcomes: list[tuple[str | None, bool]] = []
-    intents: list[dict[str, Any]] = []
-    for entry, (_, key, owner, endpoint, model, run_id) in zip(found, beginnings, strict=True):
-        elsewhere = (
-            entry is None and has_others and _is_asked_elsewhere(transaction, {"key": key, "owner": owner})
-        )
-        outcomes.append((entry, elsewhere))
-        if entry is None and not elsewhere:
-            intents.append(
-                {
-                    "key": key,
-                    "owner": owner,
-                    "endpoint": endpoint,
-                    "provider": model.provider,
-                    "model": model.model,
-                    "run_id": run_id,
-                    "now": now,
-                }
-            )
+    outcomes: list[Entry | AskedElsewhere | None] = []
+    intents: list[tuple[Any, ...]] = []
+    for text, (_, intent) in zip(found, beginnings, strict=True):
+        if text is not None:
+            outcomes.append(load_entry(text))
+        elif has_others and _is_asked_elsewhere(transaction, {"key": intent[0], "owner": owner}):
+            outcomes.append(AskedElsewhere())
+        else:
+            outcomes.append(None)
+            intents.append((*intent, now))
     if intents:
         transaction.execute_many(_INTEND, intents)
     return outcomes
 
 
-def _record(transaction: Transaction, answers: list[dict[str, Any]]) -> list[None]:
-    transaction.execute_many(_RECORD, answers)
-    transaction.execute_many(_WITHDRAW, answers)
+def _record(transaction: Transaction, answers: list[tuple[tuple[Any, ...], str]]) -> list[None]:
+    """Keep answers, each with the owner of the intent that it closes."""
+    transaction.execute_many(_RECORD, [answer for answer, _ in answers])
+    transaction.execute_many(_WITHDRAW, [(answer[0], owner) for answer, owner in answers])
     return [None] * len(answers)
 
 
@@ -280,7 +196,7 @@ def _found(transaction: Transaction, wanted: Sequence[Sequence[bytes]]) -> list[
     if not entries:
         return [None] * len(wanted)
     firsts = [next((key for key in some if key in entries), None) for some in wanted]
-    transaction.execute_many(_HIT, [{"key": key} for key in firsts if key is not None])
+    transaction.execute_many(_HIT, [(key,) for key in firsts if key is not None])
     return [None if key is None else entries[key] for key in firsts]
 
 

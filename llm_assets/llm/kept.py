@@ -16,7 +16,8 @@ from llm_assets.llm.assemble import server_of, store_of
 from llm_assets.llm.budget import Budget
 from llm_assets.llm.context import first_place, require_context, surely_fits
 from llm_assets.llm.databases.select import make_database
-from llm_assets.llm.journal import Journal, journal_keys
+from llm_assets.llm.journal import Journal
+from llm_assets.llm.journal_keys import journal_keys, shape_of
 from llm_assets.llm.models import ClientConfig, ModelConfig
 from llm_assets.llm.requests import ChatRequest, Endpoint, Outcome, Request
 from llm_assets.llm.state import State
@@ -96,7 +97,8 @@ class KeptAnswers:
         return error
 
     def _keys(self, request: Request) -> list[bytes]:
-        return journal_keys(request, self._models(request))
+        models = self._models(request)
+        return journal_keys(request, [shape_of(model, server, request.endpoint) for model, server in models])
 
     def _models(self, request: Request) -> list[tuple[ModelConfig, str]]:
         models = self._chains[request.endpoint]

@@ -68,7 +68,11 @@ class _Job:
                     future.set_exception(self.error)
             return
         for future, result in zip(self.futures, self.results, strict=True):
-            if not future.done():
+            if future.done():
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
                 future.set_result(result)
 
 
@@ -160,13 +164,14 @@ class State:
 
     def run_together(
         self,
-        operation: Callable[[Transaction, list[Item]], Sequence[Result]],
+        operation: Callable[[Transaction, list[Item]], Sequence[Result | Exception]],
         item: Item,
         *,
         durable: bool = False,
     ) -> asyncio.Future[Result]:
         """The same for one item of an operation that does everybody's at once, in the order of the items.
 
+        Where it gives an error instead of a result, that is raised for this item alone.
         Within one transaction such operations come after all others.
         """
         job = self._together.get(operation)

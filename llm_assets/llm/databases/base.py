@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from llm_assets.errors import StateUnavailable
+
+PARAMETER = re.compile(r":(\w+)")
+"""How a statement names a parameter."""
 
 
 class Rows(Protocol):
@@ -22,8 +26,11 @@ class Transaction(Protocol):
     """An open transaction. Statements name their parameters `:like_this` and run on every database."""
 
     def execute(self, statement: str, parameters: Mapping[str, Any] = ...) -> Rows: ...
-    def execute_many(self, statement: str, parameters: Sequence[Mapping[str, Any]]) -> None:
-        """Run a statement that gives nothing back once for each of `parameters`, of which there is one."""
+    def execute_many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Run a statement that gives nothing back once for each of `rows`, of which there is at least one.
+
+        A row has the values in the order in which the statement names them.
+        """
         ...
 
     def now(self) -> float:

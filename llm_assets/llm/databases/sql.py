@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from llm_assets.errors import ConfigurationError, MissingExtra, StateUnavailable
-from llm_assets.llm.databases.base import OutOfReach, Rows
+from llm_assets.llm.databases.base import PARAMETER, OutOfReach, Rows
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine, TextClause
@@ -155,9 +155,10 @@ class SqlDatabase:
         assert self._connection is not None
         return cast("Rows", self._connection.execute(_text(statement), parameters))
 
-    def execute_many(self, statement: str, parameters: Sequence[Mapping[str, Any]]) -> None:
+    def execute_many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         assert self._connection is not None
-        self._connection.execute(_text(statement), list(parameters))
+        names = _names(statement)
+        self._connection.execute(_text(statement), [dict(zip(names, row, strict=True)) for row in rows])
 
     @contextmanager
     def _begin(self) -> Generator[Connection]:
@@ -209,6 +210,11 @@ def _connect_arguments(url: URL, answer_seconds: float) -> dict[str, Any]:
         **_KEEP_ALIVE,
     }
     return {name: value for name, value in arguments.items() if name not in url.query}
+
+
+@cache
+def _names(statement: str) -> list[str]:
+    return PARAMETER.findall(statement)
 
 
 @cache
