@@ -92,7 +92,7 @@ class ModelChain:
         return behind
 
     async def _answer(
-        self, request: Request, links: tuple[Link, ...], keys: list[bytes], tally: Tally
+        self, request: Request, links: tuple[Link, ...], keys: tuple[bytes, ...], tally: Tally
     ) -> Found:
         services = self._services
         # The journal is asked again right before sending. Where nothing is in the way that is soon enough.
@@ -100,8 +100,9 @@ class ModelChain:
         if look_first and (entry := await services.journal.find(keys)):
             return Found(entry, from_journal=True)
         while True:
-            errors: list[LLMAssetsError] = []
-            for link, key in zip(links, keys, strict=True):
+            errors: tuple[LLMAssetsError, ...] = ()
+            for place in range(len(links)):
+                link, key = links[place], keys[place]
                 if errors and isinstance(errors[-1], BEYOND_BUDGET) and self._stops_at_budget():
                     break
                 reason = fallback_reason(request, errors)
@@ -112,7 +113,7 @@ class ModelChain:
                     return await ask(services, Call(link, request, wire, key, keys, tally, reason))
                 except (ModelCooling, CallFailed, *BEYOND_BUDGET) as error:
                     self._judge(link, error)
-                    errors.append(error)
+                    errors += (error,)
             if not look_first and (entry := await services.journal.find(keys)):
                 return Found(entry, from_journal=True)
             try:

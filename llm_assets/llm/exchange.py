@@ -79,12 +79,9 @@ class Exchange:
             # Unless something better is known: it may have been billed, and told the limiter nothing.
             is_sent, spent = True, None
             call.tally.send(clock.now())
-            response = await services.transport.send(call.wire)
-            call.tally.receive(response.status, provider.request_id(response.headers), clock.now())
+            answer, returned, error = self._read(await services.transport.send(call.wire))
             # The answer is here: however long it takes to keep, nobody cuts it short.
             self.give_up_at = math.inf
-            answer, error = _parse(call, response)
-            returned = return_of(services, call, self._grant, response, error)
             if error is not None:
                 raise error
             assert answer is not None
@@ -114,6 +111,14 @@ class Exchange:
                 failed = "no answer came" if is_sent else None
                 returned = Return(self._grant, answered=False, unsent=not is_sent, failed=failed)
             self._settle(returned, most_of(call, self._reservation) if spent is None else spent, overloaded)
+
+    def _read(self, response: HttpResponse) -> tuple[Answer | None, Return, CallFailed | None]:
+        """The answer or the error in a response, and what the limiter is told."""
+        services, call = self._services, self._call
+        request_id = call.link.provider.request_id(response.headers)
+        call.tally.receive(response.status, request_id, services.clock.now())
+        answer, error = _parse(call, response)
+        return answer, return_of(services, call, self._grant, response, error), error
 
     async def _keep_trying(self, entry: Entry, error: StateUnavailable) -> None:
         """The journal is out of reach: the run learns it, and the answer is kept as soon as it is back.

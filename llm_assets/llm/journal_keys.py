@@ -31,14 +31,16 @@ def shape_of(model: ModelConfig, server: str, endpoint: Endpoint) -> Shape:
     return Shape(_json([*named, form]) + server.encode(), model.max_output_tokens)
 
 
-def journal_keys(request: Request, shapes: Sequence[Shape]) -> list[bytes]:
+def journal_keys(request: Request, shapes: Sequence[Shape]) -> tuple[bytes, ...]:
     """The identity of each model's answer: its shape, its output limit and what is asked, as one hash."""
     asked = _asked(request)
     limit = request.max_output_tokens if isinstance(request, ChatRequest) else None
-    return [
-        sha256(b"%s\n%d\n%s" % (shape.fixed, limit or shape.max_output_tokens or 0, asked)).digest()
-        for shape in shapes
-    ]
+    return tuple(
+        [
+            sha256(b"%s\n%d\n%s" % (shape.fixed, limit or shape.max_output_tokens or 0, asked)).digest()
+            for shape in shapes
+        ]
+    )
 
 
 def _asked(request: Request) -> bytes:

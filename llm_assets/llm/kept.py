@@ -96,7 +96,7 @@ class KeptAnswers:
                 return None
         return error
 
-    def _keys(self, request: Request) -> list[bytes]:
+    def _keys(self, request: Request) -> tuple[bytes, ...]:
         models = self._models(request)
         return journal_keys(request, [shape_of(model, server, request.endpoint) for model, server in models])
 

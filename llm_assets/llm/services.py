@@ -67,9 +67,11 @@ class Tally:
     on_the_wire: bool = False
     may_be_billed: bool = False
     sent_at: float = 0.0
-    rounds: dict[str, Round] = field(default_factory=dict[str, Round])
+    rounds: dict[str, Round] | None = None
 
     def round_at(self, pool: str) -> Round:
+        if self.rounds is None:  # nothing went wrong so far, as with most calls
+            self.rounds = {}
         return self.rounds.setdefault(pool, Round())
 
     def send(self, now: float) -> None:
@@ -151,7 +153,7 @@ class Call(NamedTuple):
     request: Request
     wire: HttpRequest
     key: bytes
-    keys: list[bytes]
+    keys: tuple[bytes, ...]
     tally: Tally
     reason: str | None
 
