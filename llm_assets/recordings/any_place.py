@@ -33,7 +33,7 @@ def open_place(source: RecordingSource) -> Place:
     """
     scheme, separator, path = source.root.partition("://")
     if not separator or scheme in ("file", "local"):
-        return LocalPlace(Path(path if separator else source.root).expanduser().resolve(), source)
+        return LocalPlace(Path(path if separator else source.root).expanduser(), source)
     if scheme in S3_PROTOCOLS:
         return S3Place(*_client(source, s3_options(source.storage_options)), source)
     return RemotePlace(*_client(source, source.storage_options), source)

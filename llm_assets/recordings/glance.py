@@ -20,7 +20,8 @@ from llm_assets.recordings.listen import Levels, runs, speech_above
 from llm_assets.recordings.noticed import Noticed
 from llm_assets.recordings.phase import in_phase, sides
 
-_EVERY_SECONDS = 1.0
+# No multiple of what beats in a rhythm.
+_EVERY_SECONDS = 0.93
 # A decoder that begins somewhere lacks what it remembers of the packets before (MP3 of several).
 _WARM_PACKETS, _HEARD_PACKETS = 3, 2
 _QUIETEST_SHARE = 0.02
@@ -45,7 +46,7 @@ def glance(audio: Audio, noticed: Noticed | None = None) -> Noticed:
 
 
 def skim(audio: Audio, noticed: Noticed) -> Levels:
-    """The loudness of the mix in decibels, twice in every second. Notices what a glance does.
+    """The loudness of the mix in decibels, twice in about every second. Notices what a glance does.
 
     Raises:
         RecordingUnreadable: not audio.
@@ -73,7 +74,7 @@ def _told_to(noticed: Noticed, frames: Iterable[AudioFrame], stream: AudioStream
 
 
 def _skipping(packets: Iterable[Packet[AudioStream]], times: PacketTimes) -> Iterator[AudioFrame]:
-    """The frames of two packets in every second."""
+    """The frames of two packets in about every second."""
     seconds, next_seconds, left = 0.0, 0.0, 0
     for packet in packets:
         if not left and seconds >= next_seconds:

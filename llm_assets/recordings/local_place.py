@@ -6,6 +6,7 @@ import os
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from llm_assets.errors import RecordingUnreadable
@@ -20,7 +21,12 @@ class LocalPlace:
     shows_unfinished = True
 
     def __init__(self, root: Path, source: RecordingSource) -> None:
-        self._root, self._source = root, source
+        self._named, self._source = root, source
+
+    @cached_property
+    def _root(self) -> Path:
+        """What it is called without links. Not looked up for who only asks what kind of place this is."""
+        return self._named.resolve()
 
     def exists(self) -> bool:
         return self._root.is_dir()
@@ -46,7 +52,7 @@ class LocalPlace:
             raise unavailable(self._source, str(error), error) from error
 
     def present(self, paths: Sequence[str]) -> list[str]:
-        return [path for path in paths if (self._root / path).is_file()]
+        return [path for path in paths if os.path.isfile(os.path.join(self._named, path))]
 
     @contextmanager
     def fetched(self, path: str) -> Generator[Path]:

@@ -14,7 +14,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Awaitable
 from typing import Any, Protocol, Self
 
 from llm_assets.errors import WorkersUnavailable
@@ -39,11 +40,12 @@ class TimedOut(WorkerDied):
 class Worker:
     """One process. After anything but a job's end it is at an unknown point and has to be killed.
 
-    It outlives an event loop: between two jobs it can be `detached`, and `attached` in another loop.
+    It outlives an event loop: between two jobs it can be detached, and attached in another loop.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], ours: socket.socket) -> None:
         self._process, self._socket = process, ours
+        self.start_seconds = 0.0
         self._to: asyncio.StreamWriter
         self._back: asyncio.StreamReader
 
@@ -54,25 +56,28 @@ class Worker:
         Raises:
             WorkersUnavailable: it does not come up. That is no recording's fault.
         """
+        began = time.monotonic()
         try:
             worker = cls(*_started(memory_bytes))
         except OSError as error:
             raise _cannot_start(error) from error
         try:
-            await worker.attach()
+            await worker.attached()
             await worker.receive(_START_SECONDS)
         except BaseException as error:
             await worker.kill()
             raise (_cannot_start(error) if isinstance(error, WorkerDied) else error) from error
+        worker.start_seconds = time.monotonic() - began
         return worker
 
     @property
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    async def attach(self) -> None:
+    async def attached(self) -> Self:
         """Speak to it from the running loop, through a socket of the loop's own."""
         self._back, self._to = await asyncio.open_connection(sock=self._socket.dup())
+        return self
 
     def detach(self) -> None:
         """Leave the loop. Between jobs nothing is on its way in either direction."""
@@ -144,9 +149,10 @@ class Spares(Protocol):
 class WorkerPool:
     """At most `processes` at work, and those that wait for work.
 
-    At first one is started, then as many at a time as there are already: little work is done by one worker
-    before a second one would be up. Those that `takes_from` has come first, and those that are well go to
-    `keeps_at` instead of being ended.
+    At first one is started; another one when jobs have waited, all together, for as long as it took to start
+    the last one (or `patience_seconds`), and as many at a time as there are already: a day of few and short
+    recordings is done by one before a second one would be up. Those that `takes_from` has come first, and
+    those that are well go to `keeps_at` instead of being ended.
     """
 
     def __init__(
@@ -155,6 +161,8 @@ class WorkerPool:
         memory_bytes: int,
         takes_from: Spares | None = None,
         keeps_at: Spares | None = None,
+        *,
+        patience_seconds: float | None = None,
     ) -> None:
         self._memory_bytes = memory_bytes
         self._places = asyncio.Semaphore(processes)
@@ -162,6 +170,7 @@ class WorkerPool:
         self._workers: set[Worker] = set()
         self._idle: list[Worker] = []
         self._starting = 0
+        self._patience_seconds, self._patience_left = patience_seconds, 0.0
         self._changed = asyncio.Event()
         self._is_closed = False
 
@@ -191,29 +200,40 @@ class WorkerPool:
         while not self._is_closed:
             if self._idle:
                 return self._idle.pop()
-            if self._starting < max(1, len(self._workers)):
-                return await self._another()
-            await self._changed.wait()
+            if spare := self._takes_from.take(self._memory_bytes) if self._takes_from else None:
+                return await self._added(spare.attached())
+            if self._starting < max(1, len(self._workers)) and (
+                not self._workers or self._patience_left <= 0
+            ):
+                return await self._added(Worker.start(self._memory_bytes))
+            await self._wait()
         raise _closed()
 
-    async def _another(self) -> Worker:
+    async def _added(self, coming: Awaitable[Worker]) -> Worker:
         self._starting += 1
         try:
-            worker = await self._spare() or await Worker.start(self._memory_bytes)
+            worker = await coming
         finally:
             self._starting -= 1
             self._tell_who_waits()
         self._workers.add(worker)
+        self._patience_left = (
+            worker.start_seconds if self._patience_seconds is None else self._patience_seconds
+        )
         if self._is_closed:
             await worker.kill()
             raise _closed()
         return worker
 
-    async def _spare(self) -> Worker | None:
-        worker = self._takes_from.take(self._memory_bytes) if self._takes_from else None
-        if worker is not None:
-            await worker.attach()
-        return worker
+    async def _wait(self) -> None:
+        """Until something changes, or patience ends. Who waits for the first worker knows of no work yet."""
+        loop = asyncio.get_running_loop()
+        began, is_counted = loop.time(), bool(self._workers) and not self._starting
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience_left if is_counted else None):
+                await self._changed.wait()
+        if is_counted:
+            self._patience_left -= loop.time() - began
 
     async def _put_back(self, worker: Worker, *, is_idle: bool) -> None:
         if is_idle:

@@ -174,12 +174,30 @@ async def test_errors_come_across(pool: WorkerPool, raised: Exception, told: typ
 
 async def test_as_many_workers_as_there_is_work() -> None:
     """They start when needed, never more than allowed, and serve again."""
-    pool = WorkerPool(2, 1 << 29)
+    pool = WorkerPool(2, 1 << 29, patience_seconds=0)
     one_by_one = {(await results(pool, Say()))[0][1] for _ in range(3)}
     assert len(one_by_one) == 1
     many = await asyncio.gather(*(results(pool, Say(3, 100_000)) for _ in range(8)))
     assert len({process_id for outcome in many for _, process_id, _ in outcome}) == 2
     await pool.close()
+
+
+async def test_a_little_work_is_done_by_one_worker() -> None:
+    """To start another one would take longer than all of it."""
+    pool = WorkerPool(2, 1 << 29, patience_seconds=AMPLE_SECONDS)
+    many = await asyncio.gather(*(results(pool, Say(3, 100_000)) for _ in range(20)))
+    assert len({process_id for outcome in many for _, process_id, _ in outcome}) == 1
+    await pool.close()
+
+
+async def test_who_has_waited_long_enough_gets_another_worker() -> None:
+    """A long job holds up nobody but its own worker."""
+    pool = WorkerPool(2, 1 << 29)
+    hanging = pool.results(Hang(), AMPLE_SECONDS)
+    await anext(hanging)
+    assert await results(pool, Say())
+    await pool.close()
+    await hanging.aclose()
 
 
 async def test_closing_ends_whatever_is_under_way() -> None:
