@@ -1,17 +1,14 @@
-"""What days look like from outside, by listing alone: to notice what came late, and which days there are."""
+"""What days look like from outside, by listing alone: to notice what came late."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
 from itertools import chain
 
-from llm_assets.recordings.any_place import open_place
 from llm_assets.recordings.find import FoundDay, list_days
-from llm_assets.recordings.layout import date_of, is_plain, parts_in
-from llm_assets.recordings.pattern import Segment
-from llm_assets.recordings.place import FoundRecording, Place
+from llm_assets.recordings.place import FoundRecording
 from llm_assets.recordings.settle import seconds_to_settle
 from llm_assets.recordings.source import RecordingSource
 
@@ -47,28 +44,3 @@ def listed_together(source: RecordingSource, days: Iterable[date]) -> list[list[
 
 def _finished(source: RecordingSource, day: FoundDay) -> list[FoundRecording]:
     return [each for each in chain(day.recordings, day.sidecars) if not seconds_to_settle(source, each)]
-
-
-def days_with_folders(source: RecordingSource) -> list[date] | None:
-    """The days for which there is a folder; None where the layout tells days by more than folders.
-
-    Lists the folders above the recordings and none of the recordings.
-    """
-    if not source.layout.folders_tell_the_day:
-        return None
-    return sorted(set(_days(open_place(source), source.layout.dated_folders, "", {})))
-
-
-def _days(
-    place: Place, segments: tuple[Segment, ...], above: str, known: Mapping[str, str]
-) -> Iterable[date]:
-    if not segments:
-        day = date_of(known)
-        return [] if day is None else [day]
-    first, rest = segments[0], segments[1:]
-    if is_plain(first):
-        return _days(place, rest, f"{above}{first[0].value}/", known)
-    start = first[0].value if first[0].is_text else ""
-    parts = {name: parts_in(first, name, known) for name in place.folders(above + start)}
-    below = (_days(place, rest, f"{above}{name}/", each) for name, each in parts.items() if each is not None)
-    return chain.from_iterable(below)

@@ -84,17 +84,6 @@ class Layout:
         _, dot, extension = self.segments[-1][-1].value.rpartition(".")
         return dot + extension if dot and self.names_its_extension else ""
 
-    @property
-    def folders_tell_the_day(self) -> bool:
-        """Whether the days can be seen from the names of folders, without listing recordings."""
-        dated = self.segments[: self._last_dated + 1]
-        return self.has_date and self._last_dated < len(self.segments) - 1 and not any(map(is_deep, dated))
-
-    @property
-    def dated_folders(self) -> tuple[Segment, ...]:
-        """The folders from the root down to the one that completes the date."""
-        return self.segments[: self._last_dated + 1]
-
     def plan(self, day: date) -> Plan:
         """What to list for this day: as little as the pattern allows."""
         segments = [_filled(segment, day) for segment in self.segments]
@@ -150,14 +139,6 @@ def head(segment: Segment) -> str:
 
 def name_matches(segment: Segment, name: str) -> bool:
     return re.fullmatch(regex_of(segment, set()), name, re.IGNORECASE) is not None
-
-
-def parts_in(segment: Segment, name: str, known: Mapping[str, str]) -> dict[str, str] | None:
-    """The parts of a date in a folder's name beside the `known` ones; None if it is no such folder."""
-    found = re.fullmatch(regex_of(segment, set()), name, re.IGNORECASE)
-    if found is None or any(known.get(part, value) != value for part, value in found.groupdict().items()):
-        return None
-    return {**known, **found.groupdict()}
 
 
 def regex_of(segment: Segment, known: set[str]) -> str:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from datetime import date
 
 from llm_assets.errors import RecordingUnreadable
-from llm_assets.recordings.any_place import open_place
-from llm_assets.recordings.local_file import opened, rows_of
+from llm_assets.recordings.local_file import rows_of
 from llm_assets.recordings.place import FoundRecording
 from llm_assets.recordings.row import listed_row, require_printable, unreadable
 from llm_assets.recordings.settle import fetched
@@ -33,14 +32,3 @@ def read_recording(source: RecordingSource, found: FoundRecording, partition_dat
     except RecordingUnreadable as error:
         return unreadable(row, str(error))
     return row
-
-
-def load_audio(source: RecordingSource, recording: Recording) -> bytes:
-    """The bytes that `recording` is the row of.
-
-    Raises:
-        RecordingUnreadable: they are gone, or no longer the same.
-        MissingExtra, RecordingsUnavailable: the root itself cannot be used.
-    """
-    with open_place(source).fetched(recording.path) as file, opened(file, recording) as audio:
-        return audio.read()

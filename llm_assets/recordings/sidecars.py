@@ -79,11 +79,6 @@ def find_sidecars(source: RecordingSource, days: Iterable[date]) -> Sidecars:
     return Sidecars(source, frozenset(each.path for day in listed for each in day.sidecars))
 
 
-def hints_for(source: RecordingSource, recording: Recording) -> RecordingSource:
-    """See `Sidecars.source_for`: for a single recording."""
-    return Sidecars(source).source_for(recording)
-
-
 def _changed(source: RecordingSource, fields: Mapping[str, Any]) -> RecordingSource:
     """Names for the channels mean that they are heard apart, unless the same file says otherwise."""
     hearing: dict[str, Any] = {name: value for name, value in fields.items() if name in _HEARING}

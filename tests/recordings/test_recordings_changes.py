@@ -11,7 +11,7 @@ import pytest
 from bucket import Bucket
 from made_audio import put
 
-from llm_assets.recordings.changes import day_fingerprints, days_with_folders
+from llm_assets.recordings.changes import day_fingerprints
 from llm_assets.recordings.source import RecordingSource
 
 DAY, OTHER = date(2026, 3, 2), date(2026, 3, 3)
@@ -78,33 +78,3 @@ def test_an_object_put_again_within_the_second_is_another(bucket: Bucket) -> Non
     before = day_fingerprints(bucket.source(), [DAY])
     bucket.put("2026-03-02/a.wav", b"SOUND")
     assert day_fingerprints(bucket.source(), [DAY]) != before
-
-
-@pytest.mark.parametrize(
-    ("pattern", "keys"),
-    [
-        (
-            "{date:%Y-%m-%d}/**/*",
-            ["2026-03-02/a.wav", "2026-03-04/x/b.wav", "notes/c.wav", "2026-02-30/d"],
-        ),
-        ("calls/{date:%Y/%m/%d}/*", ["calls/2026/03/02/a.wav", "calls/2026/03/04/b.wav", "calls/x/03/02/c"]),
-        ("*/{date:%Y-%m-%d}/*", ["ann/2026-03-02/a.wav", "bob/2026-03-04/b.wav", "bob/2026-03-02/c.wav"]),
-    ],
-)
-def test_folders_tell_which_days_there_are(
-    bucket: Bucket, tmp_path: Path, pattern: str, keys: list[str]
-) -> None:
-    """Days are read off the names of folders, in a bucket without listing a single recording."""
-    for key in keys:
-        bucket.put(key)
-        put(tmp_path, key, b"sound")
-    days = [date(2026, 3, 2), date(2026, 3, 4)]
-    assert days_with_folders(RecordingSource(root=tmp_path, pattern=pattern)) == days
-    assert days_with_folders(bucket.source(pattern=pattern)) == days
-    assert all("delimiter=%2F" in request for request in bucket.asked())
-
-
-@pytest.mark.parametrize("pattern", ["**/*", "{date:%Y%m%d}_*", "**/{date:%Y%m%d}/*"])
-def test_other_layouts_do_not_tell_days_cheaply(tmp_path: Path, pattern: str) -> None:
-    """None means: ask for the days you have in mind."""
-    assert days_with_folders(RecordingSource(root=tmp_path, pattern=pattern)) is None

@@ -19,8 +19,8 @@ from made_audio import ENCODINGS, FLAC, M4A, MP3, OPUS, OTHERS, RATE, WAV, encod
 from llm_assets.errors import RecordingUnreadable
 from llm_assets.recordings.encode import Encoding
 from llm_assets.recordings.find import FoundRecording, find_recordings
-from llm_assets.recordings.local_file import rows_of
-from llm_assets.recordings.read import load_audio, read_recording
+from llm_assets.recordings.local_file import opened, rows_of
+from llm_assets.recordings.read import read_recording
 from llm_assets.recordings.row import listed_row
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import Recording, RowStatus
@@ -48,7 +48,8 @@ def picture_track() -> bytes:
 
 
 def content_of(root: Path, row: Recording) -> bytes:
-    return load_audio(RecordingSource(root=str(root)), row)
+    with opened(root / row.path, row) as audio:
+        return audio.read()
 
 
 @pytest.mark.parametrize("extension", sorted(ENCODINGS))

@@ -15,7 +15,7 @@ from bucket import Bucket
 from llm_assets.errors import RecordingsUnavailable
 from llm_assets.recordings.any_place import open_place
 from llm_assets.recordings.find import find_in_days, find_recordings
-from llm_assets.recordings.read import load_audio, read_recording
+from llm_assets.recordings.read import read_recording
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import RowStatus
 
@@ -109,7 +109,8 @@ def test_a_recording_is_read_by_one_request(bucket: Bucket) -> None:
     row = read_recording(bucket.source(), found, DAY)
     assert (row.status, row.codec, row.size_bytes) == (RowStatus.OK, "opus", len(content))
     assert [request.split("?")[0] for request in bucket.asked()] == [f"GET /{bucket.name}/2026-03-02/a b.ogg"]
-    assert load_audio(bucket.source(), row) == content
+    with open_place(bucket.source()).fetched(row.path) as file:
+        assert file.read_bytes() == content
     assert len(bucket.asked()) == 1
 
 

@@ -12,7 +12,7 @@ from bucket import Bucket
 from made_audio import put
 
 from llm_assets.errors import RecordingUnreadable
-from llm_assets.recordings.sidecars import Sidecars, find_sidecars, hints_for
+from llm_assets.recordings.sidecars import Sidecars, find_sidecars
 from llm_assets.recordings.source import Hints, RecordingSource
 from llm_assets.records import Recording
 
@@ -28,13 +28,13 @@ def recording(path: str = "2026-03-02/call.wav") -> Recording:
 
 def heard(root: Path, content: str, name: str = "call.json", **fields: Any) -> RecordingSource:
     put(root, f"2026-03-02/{name}", content.encode())
-    return hints_for(RecordingSource(root=root, **fields), recording())
+    return Sidecars(RecordingSource(root=root, **fields)).source_for(recording())
 
 
 def test_a_recording_without_a_sidecar_is_heard_as_its_source_says(tmp_path: Path) -> None:
     """Nothing beside it, nothing changed."""
     source = RecordingSource(root=tmp_path, hints=Hints(language="de"))
-    assert hints_for(source, recording()) == source
+    assert Sidecars(source).source_for(recording()) == source
 
 
 @pytest.mark.parametrize("name", ["call.json", "call.wav.json", "call.yaml", "call.wav.yml"])
@@ -111,7 +111,7 @@ def test_a_link_out_of_the_root_is_no_sidecar(tmp_path: Path) -> None:
     put(root, "2026-03-02/call.wav", b"sound")
     (root / "2026-03-02/call.json").symlink_to(tmp_path / "outside.json")
     with pytest.raises(RecordingUnreadable, match="leads outside"):
-        hints_for(RecordingSource(root=root), recording())
+        Sidecars(RecordingSource(root=root)).source_for(recording())
 
 
 def test_a_bucket_is_looked_through_once_for_a_day(bucket: Bucket) -> None:
