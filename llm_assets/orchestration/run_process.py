@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Collection
 from functools import cache
 from importlib import import_module
+
+import dagster as dg
 
 from llm_assets.recordings.background import in_background
 
@@ -19,15 +22,31 @@ _LATER = (
 _OBJECTS_BETWEEN_LOOKS = 10_000
 
 
-@cache
-def prepare(has_calls_to_come: bool) -> None:
+def prepare(selected: Collection[dg.AssetKey] | None) -> None:
     """Leave what Dagster has loaded to itself, and load meanwhile what the next assets need.
 
-    Dagster's hundred thousands of objects stay until the process ends, so the garbage collector need not look
-    through all of them again and again while more is loaded; of what is loaded, next to nothing is garbage.
-    `has_calls_to_come`: the first asset waits for a process that decodes to start, the next ones call models.
+    `selected` are the run's assets. The first one waits for a process that decodes to start, the next ones
+    call models.
+    """
+    _leave_what_is_loaded()
+    if has_more_to_come(selected):
+        _load_later()
+
+
+def has_more_to_come(selected: Collection[dg.AssetKey] | None) -> bool:
+    """Whether the run makes more than one asset. None is selected where a job is run as a whole."""
+    return len(selected or ()) != 1
+
+
+@cache
+def _leave_what_is_loaded() -> None:
+    """Dagster's hundred thousands of objects stay until the process ends, so the garbage collector need not
+    look through all of them again and again while more is loaded, of which next to nothing is garbage.
     """
     gc.freeze()
     gc.set_threshold(_OBJECTS_BETWEEN_LOOKS, *gc.get_threshold()[1:])
-    if has_calls_to_come:
-        in_background(lambda: [import_module(name) for name in _LATER])
+
+
+@cache
+def _load_later() -> None:
+    in_background(lambda: [import_module(name) for name in _LATER])

@@ -164,9 +164,7 @@ def build_stage_asset(stage: StageAsset, surroundings: Surroundings) -> dg.Asset
         def asset(context: dg.AssetExecutionContext, **inputs: Any):
             from llm_assets.orchestration import run_process
 
-            # Empty where a job is run as a whole.
-            selected = context.run.asset_selection or ()
-            run_process.prepare(has_calls_to_come=len(selected) != 1)
+            run_process.prepare(context.run.asset_selection)
             from llm_assets.orchestration.rows import received
             from llm_assets.orchestration.stage_result import Judging, told
 
