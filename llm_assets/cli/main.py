@@ -33,6 +33,9 @@ COMMANDS = {
     "emulator": LazyCommand(
         "llm_assets.cli.emulator", "emulator_command", "Serve a local stand-in for OpenAI's API."
     ),
+    "plan": LazyCommand(
+        "llm_assets.cli.plan", "plan_command", "Show what materializing days would ask and cost."
+    ),
     "journal": LazyCommand(
         "llm_assets.cli.journal", "journal_command", "Show or prune the answers that are kept."
     ),

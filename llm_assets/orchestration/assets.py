@@ -41,7 +41,7 @@ def recordings_asset(source: RecordingSource, surroundings: Surroundings) -> dg.
 
         return read_recordings(context, source)
 
-    stage = StageAsset(spec=spec, checks=OF_RECORDINGS, compute=compute)
+    stage = StageAsset(spec=spec, source=source, checks=OF_RECORDINGS, compute=compute)
     return build_stage_asset(stage, surroundings)
 
 
@@ -66,7 +66,7 @@ def transcripts_asset(
     lineage = {name: (name,) for name in ("partition_date", "recording_id", "duration_seconds")}
     lineage |= dict.fromkeys(("text", "language"), ("path", "sha256"))
     stage = StageAsset(
-        spec=spec, upstream=recordings, checks=OF_TRANSCRIPTS, lineage=lineage, compute=compute
+        spec=spec, source=source, upstream=recordings, checks=OF_TRANSCRIPTS, lineage=lineage, compute=compute
     )
     return build_stage_asset(stage, surroundings)
 
@@ -97,7 +97,14 @@ def insights_asset(
 
     lineage = {name: (name,) for name in ("partition_date", "recording_id")}
     lineage |= {column.name: ("text",) for column in output_columns(extractor.output_model)}
-    stage = StageAsset(spec=spec, upstream=transcripts, checks=OF_ANSWERS, lineage=lineage, compute=compute)
+    stage = StageAsset(
+        spec=spec,
+        extractor=extractor,
+        upstream=transcripts,
+        checks=OF_ANSWERS,
+        lineage=lineage,
+        compute=compute,
+    )
     return build_stage_asset(stage, surroundings)
 
 

@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from llm_assets.errors import ConfigurationError
+from llm_assets.insights.prompts import Extractor
+from llm_assets.orchestration.built_stages import remember
 from llm_assets.orchestration.checks import USUAL_LIMITS, Check, CheckLimits
 from llm_assets.orchestration.code_references import Place, caller, code_references
 from llm_assets.orchestration.errors import as_failures
 from llm_assets.orchestration.io_manager import PLAIN_ROWS, require_fit, takes_rows
 from llm_assets.orchestration.outages import AFTER_AN_OUTAGE, through_outages
+from llm_assets.recordings.source import RecordingSource
 
 if TYPE_CHECKING:
     from llm_assets.orchestration.resource import OpenAIResource
@@ -112,10 +115,13 @@ class Surroundings:
 class StageAsset:
     """A stage: how its asset is described, what it reads, what is checked, what it does in a run.
 
-    `compute` gets the upstream rows; a stage without an upstream gets none.
+    `compute` gets the upstream rows; a stage without an upstream gets none. `source` and `extractor` are
+    what it works with, for whoever plans what it will do.
     """
 
     spec: dg.AssetSpec
+    source: RecordingSource | None = None
+    extractor: Extractor | None = None
     upstream: dg.AssetKey | None = None
     checks: Sequence[Check] = ()
     lineage: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
@@ -182,6 +188,7 @@ def build_stage_asset(stage: StageAsset, surroundings: Surroundings) -> dg.Asset
             as_frame = not takes_rows(context, surroundings.io_manager_key)
             return told(context, made, judging, as_frame=as_frame)
 
+    remember(asset, stage, surroundings)
     return asset
 
 

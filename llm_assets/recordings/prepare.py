@@ -51,7 +51,7 @@ def prepare_chunks(
         RecordingUnreadable: it cannot be decoded.
         RecordingSilent: nothing is heard in it.
     """
-    extension = _taken_as(recording) if limits.fits(recording) else None
+    extension = taken_as(recording) if limits.fits(recording) else None
     opened = opened_for_cutting(audio, recording, listening, is_taken=extension is not None)
     if opened is None:
         yield AudioChunk(
@@ -74,7 +74,8 @@ def prepare_chunks(
         raise RecordingSilent(_silent(recording))
 
 
-def _taken_as(recording: Recording) -> str | None:
+def taken_as(recording: Recording) -> str | None:
+    """The extension by which a provider takes a recording as it is; None when it has to be encoded again."""
     if recording.codec not in _TAKEN_CODECS:
         return None
     return _TAKEN_FORMATS.get(recording.format or "")
