@@ -40,11 +40,6 @@ class OutputForm:
         return json_schema(self.model, "serialization")
 
 
-def build_output_schema(model: type[BaseModel]) -> OutputSchema:
-    """The strict schema of an output model, with the model's name and doc string. See `output_form`."""
-    return output_form(model).schema
-
-
 def output_form(model: type[BaseModel]) -> OutputForm:
     """The strict schema of an output model and the way back from its answers.
 

@@ -21,7 +21,7 @@ from llm_assets.errors import OutputModelError
 from llm_assets.insights.answers import InvalidAnswer, parse_answer
 from llm_assets.insights.call_insights import CallInsights
 from llm_assets.insights.columns import output_columns
-from llm_assets.insights.schema import build_output_schema, output_form
+from llm_assets.insights.schema import output_form
 
 MODELS = [Wide, Node, CallInsights]
 ALLOWED = {
@@ -43,7 +43,7 @@ def nodes(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize("model", MODELS)
 def test_the_schema_keeps_the_strict_rules(model: type[BaseModel]) -> None:
     """Closed objects that require everything, no keyword strict mode refuses, nothing beside a reference."""
-    schema = build_output_schema(model).schema
+    schema = output_form(model).schema.schema
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["type"] == "object"
     for node in nodes(schema):
@@ -58,7 +58,7 @@ def test_the_schema_keeps_the_strict_rules(model: type[BaseModel]) -> None:
 
 def test_the_schema_takes_what_the_model_takes() -> None:
     """An answer with every field is valid; one that lacks a field or has another one is not."""
-    validator = jsonschema.Draft202012Validator(build_output_schema(Wide).schema)
+    validator = jsonschema.Draft202012Validator(output_form(Wide).schema.schema)
     assert list(validator.iter_errors(WIDE_ANSWER)) == []
     for name in WIDE_ANSWER:
         assert not validator.is_valid({key: value for key, value in WIDE_ANSWER.items() if key != name})
@@ -69,7 +69,7 @@ def test_the_schema_takes_what_the_model_takes() -> None:
 
 def test_recursion_is_kept() -> None:
     """A model that contains itself, at the root or below, is still checked at every depth."""
-    validator = jsonschema.Draft202012Validator(build_output_schema(Node).schema)
+    validator = jsonschema.Draft202012Validator(output_form(Node).schema.schema)
     tree = {"name": "a", "children": [{"name": "b", "children": []}]}
     assert validator.is_valid(tree)
     broken = copy.deepcopy(tree)
@@ -79,7 +79,7 @@ def test_recursion_is_kept() -> None:
 
 def test_refused_constraints_are_said_instead() -> None:
     """Constraints that strict mode refuses stand in the description, after the field's own words."""
-    fields = build_output_schema(Wide).schema["properties"]
+    fields = output_form(Wide).schema.schema["properties"]
     assert fields["text"]["description"] == "Any text. Minimum length 1. Maximum length 50."
     assert "least 0" in fields["price"]["description"]
     assert "(?!b)" in fields["lookahead"]["description"]
@@ -89,25 +89,25 @@ def test_refused_constraints_are_said_instead() -> None:
 
 def test_a_fields_description_goes_before_its_models() -> None:
     """The description of a field wins over the doc string of the model it holds."""
-    fields = build_output_schema(Wide).schema["properties"]
+    fields = output_form(Wide).schema.schema["properties"]
     assert fields["product"]["description"] == "The product meant."
     assert fields["products"]["items"]["description"] == "A thing that is sold."
 
 
 def test_optional_means_nullable() -> None:
     """A field with a default is required all the same; optional is a union with null."""
-    fields = build_output_schema(Wide).schema["properties"]
+    fields = output_form(Wide).schema.schema["properties"]
     assert {"type": "null"} in fields["spare"]["anyOf"]
     assert fields["maybe"] == {"type": ["string", "integer", "null"], "enum": ["a", 1, None]}
 
 
 def test_name_and_description_are_the_models() -> None:
     """The schema is called like the model, in the characters that are allowed, and described like it."""
-    schema = build_output_schema(CallInsights)
+    schema = output_form(CallInsights).schema
     assert schema.name == "CallInsights"
     assert schema.description == CallInsights.__doc__
     strange = type("Strange[" + "x" * 80, (CallInsights,), {})
-    assert build_output_schema(strange).name == "Strange_" + "x" * 56
+    assert output_form(strange).schema.name == "Strange_" + "x" * 56
 
 
 class Inner(BaseModel):
@@ -243,7 +243,7 @@ class Ring(BaseModel):
 def test_what_cannot_be_expressed_is_named(model: type[BaseModel], said: str) -> None:
     """A field that strict mode cannot express is an error that names the field, before any call."""
     with pytest.raises(OutputModelError, match=said):
-        build_output_schema(model)
+        output_form(model)
 
 
 def test_a_model_with_too_many_properties_is_refused() -> None:
@@ -252,7 +252,7 @@ def test_a_model_with_too_many_properties_is_refused() -> None:
     wide = create_model("Wide", **fields)
     holders: dict[str, Any] = {f"holder_{number}": (wide, ...) for number in range(100)}
     with pytest.raises(OutputModelError, match=r"Holders has more than 5,000 properties"):
-        build_output_schema(create_model("Holders", **holders))
+        output_form(create_model("Holders", **holders))
 
 
 def test_a_very_wide_model_works() -> None:
@@ -272,15 +272,15 @@ def test_a_large_enum_of_long_names_is_refused() -> None:
     members = [f"member {number:053}" for number in range(251)]
     large = create_model("Large", which=(Literal[tuple(members)], ...))
     with pytest.raises(OutputModelError, match=r"Large\.which has 251 members of 15,060 characters"):
-        build_output_schema(large)
+        output_form(large)
     named: dict[str, Any] = {f"{'x' * 60}{number}": (int, ...) for number in range(2_000)}
     with pytest.raises(OutputModelError, match=r"Long has names and enum values of 12\d,\d{3} characters"):
-        build_output_schema(create_model("Long", **named))
+        output_form(create_model("Long", **named))
 
 
 def test_the_default_model_describes_every_field() -> None:
     """Descriptions are the prompt: each field of the default model has one, at every depth."""
-    schema = build_output_schema(CallInsights).schema
+    schema = output_form(CallInsights).schema.schema
     for node in nodes(schema):
         for name, field in node.get("properties", {}).items():
             assert len(field.get("description", "")) > 20, name
@@ -330,7 +330,7 @@ def test_free_keys_travel_as_entries() -> None:
 
 def test_what_a_schema_has_no_words_for_is_said() -> None:
     """Defaults, examples, bounds of dates and names that not every provider takes stand in descriptions."""
-    fields = build_output_schema(Sale).schema["properties"]
+    fields = output_form(Sale).schema.schema["properties"]
     assert fields["level"]["description"] == 'Examples: "high". When nothing is said: "low".'
     assert fields["due"]["description"] == "Value: more than 2026-01-01."
     assert fields["stra_e"]["description"] == 'Means "straße".'
@@ -338,7 +338,7 @@ def test_what_a_schema_has_no_words_for_is_said() -> None:
 
 def test_a_field_can_be_asked_for_and_not_stored() -> None:
     """`exclude=True` has no column; a computed field has one and is not asked for."""
-    assert "products" not in build_output_schema(Sale).schema["properties"]
+    assert "products" not in output_form(Sale).schema.schema["properties"]
     columns = {column.name: column for column in output_columns(Sale)}
     assert list(columns) == ["prices", "place", "level", "due", "straße", "products"]
     assert columns["products"].description == "How many."
@@ -364,7 +364,7 @@ def test_another_form_is_invalid(change: dict[str, Any], said: str) -> None:
 def test_alternatives_that_begin_alike_are_told_apart() -> None:
     """By their discriminator, which goes first, also of a model that contains itself; else by a property
     that they get on the way."""
-    schema = build_output_schema(Mixed).schema
+    schema = output_form(Mixed).schema.schema
     assert strict_problem(schema) is None
     fields = schema["properties"]
     assert list(fields["told"]["anyOf"][0]["properties"]) == ["kind", "id", "text"]
@@ -414,7 +414,7 @@ def test_roots_that_are_no_objects_are_wrapped() -> None:
     answer = {"root": [{"key": "a", "value": [{"key": "b", "value": []}]}]}
     assert parse_answer(json.dumps(answer), output_form(Tree)) == {"root": {"a": {"b": {}}}}
     for model in (Tree, Either, RootModel[list[int]]):
-        schema = build_output_schema(model).schema
+        schema = output_form(model).schema.schema
         assert strict_problem(schema) is None
         assert list(schema["properties"]) == ["root"]
         assert [column.name for column in output_columns(model)] == ["root"]
@@ -423,7 +423,7 @@ def test_roots_that_are_no_objects_are_wrapped() -> None:
 
 def test_generic_models_have_their_own_schemas() -> None:
     """A generic model is a model for each type it is used with."""
-    schema = build_output_schema(Page[Node])
+    schema = output_form(Page[Node]).schema
     assert schema.name == "Page_Node_"
     assert strict_problem(schema.schema) is None
     assert parse_answer('{"items": [3]}', output_form(Page[int])) == {"items": [3]}
