@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count, tee
 
@@ -19,6 +19,7 @@ from llm_assets.recordings.decode import SAMPLE_RATE
 from llm_assets.recordings.encode import ENCODINGS, Encoder, Encoding, Samples
 from llm_assets.recordings.limits import ChunkLimits, Listening
 from llm_assets.recordings.listen import MOMENTS_PER_SECOND, Heard, listen
+from llm_assets.recordings.noticed import Noticed
 from llm_assets.recordings.spans import Spans
 from llm_assets.recordings.split import Piece, split_at_pauses
 from llm_assets.records import AudioChunk, Recording
@@ -62,15 +63,14 @@ def prepare_chunks(
             file_name=f"{recording.recording_id}.{extension}",
         )
         return
-    silent: list[AudioChunk] | None = []
-    for chunk in _cut(opened, recording, limits, listening):
-        if silent is not None and not opened.noticed.has_sound:
-            silent.append(chunk)  # where silence is kept, the first sound may come late
-            continue
-        yield from silent or ()
-        silent = None
+    if extension is not None and not opened.apart:
+        # One piece would have done, in which voices keep their names and nothing is cut.
+        limits = replace(limits, target_seconds=limits.max_seconds)
+    silent = True
+    for chunk in _once_there_is_sound(_cut(opened, recording, limits, listening), opened.noticed):
+        silent = False
         yield chunk
-    if silent is not None:
+    if silent:
         raise RecordingSilent(_silent(recording))
 
 
@@ -85,6 +85,16 @@ def _silent(recording: Recording) -> str:
     seconds = recording.duration_seconds
     length = "" if seconds is None else f", all {seconds:.0f} s of it"
     return f"no speech: it is silent from beginning to end{length}"
+
+
+def _once_there_is_sound(chunks: Iterator[AudioChunk], noticed: Noticed) -> Iterator[AudioChunk]:
+    """The chunks, none if there is no sound in any: where silence is kept, the first one may come late."""
+    held: list[AudioChunk] = []
+    for chunk in chunks:
+        held.append(chunk)
+        if noticed.has_sound:
+            yield from held
+            held.clear()
 
 
 def _whole(audio: Audio) -> bytes:

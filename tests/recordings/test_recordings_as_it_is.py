@@ -23,6 +23,7 @@ from llm_assets.recordings.replayed import Replayed
 from llm_assets.records import AudioChunk
 
 EVERY = {"wav": WAV, "flac": FLAC, "mp3": MP3, "m4a": M4A, "ogg": OPUS, "webm": WEBM}
+MKV = OTHERS["mkv"][0]
 # A caller who is put on hold for a minute, in a line with its noise.
 ON_HOLD = np.concatenate((sound(20), hush(61), sound(19, seed=3)))
 
@@ -48,6 +49,13 @@ def test_a_long_silence_is_not_paid_for(extension: str) -> None:
     before, after = chunk.spans
     assert (before.start_seconds, before.end_seconds) == pytest.approx((0, 20.5), abs=0.15)
     assert (after.start_seconds, after.end_seconds) == pytest.approx((80.5, 100), abs=0.15)
+
+
+def test_what_would_have_been_one_piece_stays_one() -> None:
+    """A model that tells voices apart counts them anew in every piece."""
+    limits = ChunkLimits(target_seconds=15, window_seconds=4)
+    assert len(prepared(encoded(ON_HOLD, WAV), "call.wav", limits=limits)) == 1
+    assert len(prepared(encoded(ON_HOLD, MKV), "call.mkv", limits=limits)) > 1
 
 
 @pytest.mark.parametrize("listening", [Listening(), Listening(channels="split")], ids=["mix", "split"])
@@ -110,7 +118,6 @@ def times_read(audio: bytes, name: str, listening: Listening, limits: ChunkLimit
 
 
 TALK = np.concatenate((np.zeros(12 * RATE, np.int16), sound(13)))
-MKV = OTHERS["mkv"][0]
 
 
 @pytest.mark.parametrize(
