@@ -42,6 +42,10 @@ class DataFile:
     path: str
     shape: str
 
+    def below(self, folder: Path) -> str:
+        """Where it is. As text: three years are a thousand files, and paths take their time."""
+        return f"{folder}/{self.path}"
+
 
 def settle(connection: Connection, folder: Path) -> bool:
     """Make an empty database a catalogue, and one that came from elsewhere with its folder one of here.

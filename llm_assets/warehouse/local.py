@@ -109,7 +109,7 @@ class LocalTables:
         files = catalogue.files(connection, [table], days)
         folder = self._published.folder_of(connection)
         selects = [
-            table_sql(layout, {shape: [str(folder / file.path) for file in alike]})
+            table_sql(layout, {shape: [file.below(folder) for file in alike]})
             for shape, alike in groupby(files, lambda file: file.shape)
         ]
         return Partitions(layout, selects)

@@ -21,6 +21,9 @@ _FEW_ROWS = 5_000
 # The days of more rows are written one by one: DuckDB would put them to disk in parts, in files of their own.
 _ROWS_AT_ONCE = 100_000
 
+# To pack files of fewer rows tightly takes longer and saves less than a block of the disk.
+_TINY_ROWS = 50
+
 # The disk takes what several ask of it at once in one go.
 _SYNCED_AT_ONCE = 4
 
@@ -88,9 +91,10 @@ def _write(cursor: Connection, rows: StagedRows, folder: Path, targets: Mapping[
 def _write_days(cursor: Connection, rows: StagedRows, folder: Path, targets: Mapping[date, Path]) -> None:
     """All days in one statement, which takes half of the time. DuckDB numbers the files: they are renamed."""
     aside = uuid4().hex
+    packed = "zstd" if len(rows) > _TINY_ROWS * len(targets) else "snappy"
     try:
         copied = cursor.execute(
-            f"COPY ({_select(rows)}) TO {literal(str(folder))} (FORMAT parquet, COMPRESSION zstd, "
+            f"COPY ({_select(rows)}) TO {literal(str(folder))} (FORMAT parquet, COMPRESSION {packed}, "
             "PARTITION_BY (partition_date), WRITE_PARTITION_COLUMNS true, OVERWRITE_OR_IGNORE true, "
             f"FILENAME_PATTERN {literal(aside)}, RETURN_FILES true)"
         ).fetchall()

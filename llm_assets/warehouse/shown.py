@@ -72,7 +72,7 @@ def _show_years(connection: Connection, folder: Path, layout: Layout, files: Ite
     """Renew the views of the years that have these files."""
     found: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for file in files:
-        found[file.partition_date.year][file.shape].append(str(folder / file.path))
+        found[file.partition_date.year][file.shape].append(file.below(folder))
     for year, by_shape in found.items():
         view = _year_view(layout.table, year)
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS {table_sql(layout, by_shape)}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
@@ -21,6 +20,7 @@ import duckdb
 from duckdb.sqltypes import DuckDBPyType
 
 from llm_assets.errors import ConfigurationError
+from llm_assets.warehouse import scratch
 from llm_assets.warehouse.foreign import is_missing_to_pandas, is_of_numpy, is_pandas_time
 
 Plain = Callable[[Any], Any]
@@ -30,8 +30,6 @@ _SHOWN_CHARACTERS = 80
 
 # 38 digits is the widest DECIMAL; the module's default context would round such a value to 28.
 _EXACT = Context(prec=80)
-
-_parsing = threading.Lock()
 
 
 class DoesNotFit(ValueError):
@@ -51,11 +49,11 @@ class DoesNotFit(ValueError):
 @lru_cache(maxsize=512)
 def type_of(sql_type: str) -> DuckDBPyType:
     """DuckDB's own reading of a type's name, so that `TIMESTAMPTZ` equals `TIMESTAMP WITH TIME ZONE`."""
-    with _parsing:  # types are parsed on DuckDB's default connection, which threads must take in turn
-        try:
-            return duckdb.sqltype(sql_type)
-        except duckdb.Error as error:
-            raise ConfigurationError(f"{sql_type!r} is not a type of DuckDB: {error}") from error
+    try:
+        with scratch.cursor() as cursor:  # and not DuckDB's default connection, which would be another DuckDB
+            return cursor.sqltype(sql_type)
+    except duckdb.Error as error:
+        raise ConfigurationError(f"{sql_type!r} is not a type of DuckDB: {error}") from error
 
 
 def is_json(sql_type: DuckDBPyType) -> bool:
