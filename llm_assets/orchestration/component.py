@@ -13,21 +13,30 @@ from typing import Annotated, Any, Self
 
 import dagster as dg
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, model_validator
 
-from llm_assets.errors import ConfigurationError
 from llm_assets.insights.prompts import Extractor
 from llm_assets.orchestration.build import build_audio_insights
-from llm_assets.orchestration.component_errors import Misfit, with_its_line
+from llm_assets.orchestration.component_errors import Misfit
 from llm_assets.orchestration.component_extractors import ExtractorFields, resolved_extractors
 from llm_assets.orchestration.component_fields import (
     CheckFields,
     LateFields,
-    OpenAIFields,
     RecordingFields,
     ScheduleFields,
     described,
     located,
+)
+from llm_assets.orchestration.component_neighbours import Claim, require_own
+from llm_assets.orchestration.component_openai import OpenAIFields
+from llm_assets.orchestration.component_resolvers import (
+    a_day,
+    a_name,
+    the_checks,
+    the_openai,
+    the_owners,
+    the_recordings,
+    the_time_zone,
 )
 from llm_assets.orchestration.component_scaffold import AudioInsightsScaffolder
 from llm_assets.orchestration.component_schema import Text, with_precise_schema
@@ -35,52 +44,11 @@ from llm_assets.orchestration.component_templates import Templated
 from llm_assets.orchestration.io_manager import DuckDBFrameIOManager
 from llm_assets.orchestration.outages import AFTER_AN_OUTAGE
 from llm_assets.orchestration.report_asset import build_report_asset
-from llm_assets.orchestration.settings import a_time_zone
 from llm_assets.orchestration.stage_asset import DAYS_PER_BACKFILL_RUN, GROUP
-
-# Resolvers build what the fields stand for, so that what cannot work is reported with its line.
-
-
-@with_its_line
-def _recordings(context: dg.ResolutionContext, value: Any) -> RecordingFields:
-    if isinstance(value, str):
-        fields = RecordingFields(root=str(context.resolve_value(value)))
-    else:
-        fields = RecordingFields.resolve_from_model(context, value)
-    fields.source(Path())
-    return fields
-
-
-@with_its_line
-def _day(context: dg.ResolutionContext, value: Any) -> date:
-    resolved = context.resolve_value(value)
-    try:
-        return resolved if isinstance(resolved, date) else date.fromisoformat(str(resolved))
-    except ValueError:
-        raise ConfigurationError("it must be a day written as YYYY-MM-DD, such as 2026-03-02") from None
-
-
-@with_its_line
-def _time_zone(context: dg.ResolutionContext, value: Any) -> str:
-    return a_time_zone(context.resolve_value(value))
-
-
-@with_its_line
-def _openai(context: dg.ResolutionContext, value: Any) -> OpenAIFields:
-    fields = OpenAIFields.resolve_from_model(context, value)
-    fields.resource(Path(), "UTC")
-    return fields
 
 
 def _without_a_chain(extractors: Sequence[Extractor]) -> list[str]:
     return [each.name for each in extractors if each.chain is None]
-
-
-@with_its_line
-def _checks(context: dg.ResolutionContext, value: Any) -> CheckFields:
-    fields = CheckFields.resolve_from_model(context, value)
-    fields.limits()
-    return fields
 
 
 @dg.scaffold_with(AudioInsightsScaffolder)
@@ -90,7 +58,7 @@ class AudioInsights(dg.Component, Templated):
     recordings: Annotated[
         RecordingFields,
         dg.Resolver(
-            _recordings,
+            the_recordings,
             model_field_type=RecordingFields.model() | Text,
             description="Folder or URL with a folder per day, or a mapping that says more.",
             examples=["data/recordings", {"root": "s3://bucket/calls", "pattern": "{date:%Y/%m/%d}/*.mp3"}],
@@ -99,7 +67,7 @@ class AudioInsights(dg.Component, Templated):
     start_date: Annotated[
         date,
         dg.Resolver(
-            _day,
+            a_day,
             model_field_type=date | str,
             description="The first day that is a partition.",
             examples=["2026-01-01"],
@@ -108,18 +76,30 @@ class AudioInsights(dg.Component, Templated):
     timezone: Annotated[
         str,
         dg.Resolver(
-            _time_zone,
+            the_time_zone,
             model_field_type=str,
             description="Where a day begins: of partitions, schedule and daily budget.",
             examples=["Europe/Berlin"],
         ),
     ] = "UTC"
     prefix: Annotated[
-        str | None, described("Goes before all names, so that several of these live side by side.", ["sales"])
+        str | None,
+        dg.Resolver(
+            a_name,
+            model_field_type=str,
+            description="Goes before all names, so that several of these live side by side.",
+            examples=["sales"],
+        ),
     ] = None
-    group_name: Annotated[str | None, described("The assets' group. Default: audio_insights.", ["voice"])] = (
-        None
-    )
+    group_name: Annotated[
+        str | None,
+        dg.Resolver(
+            a_name,
+            model_field_type=str,
+            description="The assets' group. Default: audio_insights.",
+            examples=["voice"],
+        ),
+    ] = None
     extractors: Annotated[
         list[Extractor] | None,
         dg.Resolver(
@@ -140,7 +120,7 @@ class AudioInsights(dg.Component, Templated):
     openai: Annotated[
         OpenAIFields,
         dg.Resolver(
-            _openai,
+            the_openai,
             model_field_type=OpenAIFields.model(),
             description="The models that are asked, within limits and budget.",
             examples=[{"chat": ["gpt-6-luna", "cached"], "budget": {"usd_per_day": "20"}}],
@@ -185,7 +165,7 @@ class AudioInsights(dg.Component, Templated):
     checks: Annotated[
         CheckFields,
         dg.Resolver(
-            _checks,
+            the_checks,
             model_field_type=CheckFields.model(),
             description="What is still fine, and what is an error.",
             examples=[{"fallback_share": 0.2}],
@@ -197,7 +177,13 @@ class AudioInsights(dg.Component, Templated):
         described("Assets without a new day for longer are overdue. For a running schedule.", [30]),
     ] = None
     owners: Annotated[
-        Sequence[str], described("Who looks after the assets: addresses or teams.", [["team:voice"]])
+        Sequence[str],
+        dg.Resolver(
+            the_owners,
+            model_field_type=list[str],
+            description="Who looks after the assets: addresses or teams.",
+            examples=[["team:voice"]],
+        ),
     ] = ()
     retries: Annotated[
         int,
@@ -209,6 +195,15 @@ class AudioInsights(dg.Component, Templated):
         # Attributes of every asset: key_prefix, group_name, owners, tags and what else Dagster knows.
         TranslationFnResolver[dg.AssetSpec](template_vars_for_translation_fn=lambda spec: {"spec": spec}),
     ] = None
+
+    # Where it stands, for errors that only show once the components of a project meet.
+    _yaml: dg.ResolutionContext | None = PrivateAttr(default=None)
+
+    @classmethod
+    def resolve_from_model(cls, context: dg.ResolutionContext, model: BaseModel) -> Any:
+        made = super().resolve_from_model(context, model)
+        made._yaml = context
+        return made
 
     @model_validator(mode="after")
     def _nothing_without_effect(self) -> Self:
@@ -256,11 +251,11 @@ class AudioInsights(dg.Component, Templated):
         partitions = dg.DailyPartitionsDefinition(
             start_date=self.start_date.isoformat(), timezone=self.timezone
         )
+        require_own(self._claim(root), [each._claim(root) for each in self._others(context)])
         own: dict[str, object] = {}
         if self.openai_key is None:
             own[self._name("openai")] = self.openai.resource(root, self.timezone)
         if self.io_manager_key is None:
-            self._require_own_tables(context)
             own[self._name("io_manager")] = DuckDBFrameIOManager(path=self._database(root))
         pipeline = build_audio_insights(
             self.recordings.source(root),
@@ -306,25 +301,24 @@ class AudioInsights(dg.Component, Templated):
     def _database(self, root: Path) -> str:
         return located(root, self.duckdb or f"data/{self.prefix or 'llm_assets'}.duckdb")
 
-    def _require_own_tables(self, context: dg.ComponentLoadContext) -> None:
-        """Tables are called by the last part of a key, so components that differ by prefix would share them.
+    def _claim(self, root: Path) -> Claim:
+        """Where keys are translated, who writes a table is seen when the first of them does."""
+        keeps = self.io_manager_key is None and self.translation is None
+        return Claim(
+            prefix=self.prefix,
+            names=self._name(""),
+            tables=self._database(root) if keeps else None,
+            fields=frozenset(self.model_fields_set),
+            yaml=self._yaml,
+        )
 
-        Where keys are translated it is seen when the first of them writes.
-        """
-        place = self._database(context.project_root)
+    def _others(self, context: dg.ComponentLoadContext) -> list[AudioInsights]:
+        """The other components of this kind in the project."""
         try:
-            others = context.component_tree.get_all_components(of_type=AudioInsights)
+            found = context.component_tree.get_all_components(of_type=AudioInsights)
         except ImportError:  # the tree of a test, which belongs to no project
-            return
-        for other in others:
-            if other.prefix == self.prefix or other.io_manager_key or other.translation or self.translation:
-                continue
-            if other._database(context.project_root) == place:
-                names = " and ".join(sorted(repr(each.prefix or "(none)") for each in (self, other)))
-                raise ConfigurationError(
-                    f"The components with the prefixes {names} have the same tables in {place}: "
-                    "give each a `duckdb` of its own."
-                )
+            return []
+        return [each for each in found if each is not self]
 
     def _name(self, resource: str) -> str:
         """Names the project itself would not take, so that its own resources stand beside these."""

@@ -47,6 +47,14 @@ def refused(context: dg.ResolutionContext, error: Exception) -> ResolutionExcept
     return ResolutionException("\n".join(_shown(context, *each) for each in _problems(error)))
 
 
+def place_of(context: dg.ResolutionContext) -> str:
+    """File and line of what is resolved, as an editor opens it; its name where the YAML is not known."""
+    if context.source_position_tree is None:
+        return _name([*context.path])
+    found = context.source_position_tree.source_error([*context.path], "", value_error=False)
+    return f"{found.file_name}:{found.start_line_no}"
+
+
 def _problems(error: BaseException) -> Iterator[tuple[Place, str]]:
     if isinstance(error, ConfigurationError) and isinstance(error.__context__, ValidationError):
         error = error.__context__

@@ -13,7 +13,8 @@ from llm_assets.errors import ConfigurationError
 from llm_assets.insights.prompts import DEFAULT_MAX_OUTPUT_TOKENS, DEFAULT_REPAIRS, MOST_REPAIRS, Extractor
 from llm_assets.orchestration.assets import output_table
 from llm_assets.orchestration.component_errors import Misfit, refused, with_its_line
-from llm_assets.orchestration.component_fields import a_chain, described
+from llm_assets.orchestration.component_fields import described
+from llm_assets.orchestration.component_openai import a_chain
 from llm_assets.orchestration.component_templates import Templated
 
 # Beside what is looked at, so that an error is about that alone.

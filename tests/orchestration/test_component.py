@@ -111,7 +111,7 @@ def test_a_second_component_gets_names_of_its_own(scratch: ScratchProject) -> No
 
 
 def test_two_components_with_the_same_tables_are_refused_when_they_load(scratch: ScratchProject) -> None:
-    """Before anything is asked or written; the message names both and what to do."""
+    """Before anything is asked or written; the message names both, what to do, and the line."""
     for name in ("sales", "support"):
         folder = scratch.package / "defs" / name
         folder.mkdir()
@@ -125,6 +125,25 @@ def test_two_components_with_the_same_tables_are_refused_when_they_load(scratch:
     assert "'sales'" in said
     assert "'support'" in said
     assert "give each a `duckdb` of its own" in said
+    assert "defs.yaml:2 - attributes.duckdb" in said
+    assert said.count("defs.yaml:2") >= 2
+
+
+def test_two_components_with_the_same_prefix_are_refused_when_they_load(scratch: ScratchProject) -> None:
+    """Not by the job or the asset that Dagster finds twice: by the line, and what to do."""
+    for name in ("sales", "support"):
+        folder = scratch.package / "defs" / name
+        folder.mkdir()
+        attributes = (
+            f"recordings: {name}, start_date: '2026-03-02', prefix: calls, duckdb: data/{name}.duckdb"
+        )
+        (folder / "defs.yaml").write_text(f"type: llm_assets.AudioInsights\nattributes: {{{attributes}}}\n")
+    checked = scratch.dg("check", "defs")
+    said = " ".join((checked.stdout + checked.stderr).split())
+    assert checked.returncode != 0
+    assert "it has the prefix 'calls' too" in said
+    assert "defs.yaml:2 - attributes.prefix" in said
+    assert "give one of them a `prefix` of its own" in said
 
 
 @pytest.mark.parametrize(

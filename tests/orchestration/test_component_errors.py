@@ -138,6 +138,9 @@ def test_the_yaml_that_is_changed_below_loads() -> None:
             "IANA list",
         ),
         ("retries: 1", "io_manager_key: ours\n  duckdb: a.duckdb", 7, "duckdb", "has no effect"),
+        ("retries: 1", "prefix: sales calls", 6, "prefix", "letters, digits and underscores"),
+        ("retries: 1", "group_name: sales-calls", 6, "group_name", "letters, digits and underscores"),
+        ("retries: 1", "owners: [team:voice, me]", 6, "owners", "'me' is neither an address nor a team"),
     ],
 )
 def test_it_is_told_of_its_own_line(old: str, new: str, line: int, field: str, said: str) -> None:
