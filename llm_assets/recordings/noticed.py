@@ -14,7 +14,7 @@ from av.packet import Packet
 
 from llm_assets.recordings.container import packets
 from llm_assets.recordings.gaps import PacketTimes, Stamps, are_stamped
-from llm_assets.recordings.phase import sides
+from llm_assets.recordings.phase import is_legible, sides
 
 # In steps of 16 bits, from one extreme to the other: digital silence, with the last bit's noise. What a
 # microphone picks up in an empty room is louder, and a constant is no sound.
@@ -77,6 +77,9 @@ class Noticed:
             self._cancelling.append(is_so)
 
     def _hear(self, frame: AudioFrame) -> None:
+        if not is_legible(frame):
+            self.has_sound = True
+            return
         values = sides(frame)
         lowest, highest = values.min(axis=1), values.max(axis=1)
         if self._lowest is not None and self._highest is not None and self._lowest.size == lowest.size:

@@ -35,6 +35,11 @@ def in_phase(
         yield from map(_turned, some) if cancels else some
 
 
+def is_legible(frame: AudioFrame) -> bool:
+    """Whether NumPy is handed samples of this kind; integers of 64 bits it is not."""
+    return not frame.format.name.startswith("s64")
+
+
 def sides(frame: AudioFrame) -> Wide:
     """A row for each channel, full scale being 1."""
     values = frame.to_ndarray()
@@ -63,7 +68,7 @@ def _together(frames: Iterable[AudioFrame]) -> Iterator[list[AudioFrame]]:
 
 def _cancels(frames: list[AudioFrame]) -> bool | None:
     """None where nothing is heard, or there are not two channels."""
-    if any(len(frame.layout.channels) != 2 for frame in frames):
+    if any(len(frame.layout.channels) != 2 or not is_legible(frame) for frame in frames):
         return None
     # Every other one tells as much.
     both = np.concatenate([sides(frame) for frame in frames[::2]], axis=1)

@@ -58,6 +58,15 @@ def test_what_a_provider_does_not_take_is_encoded_again(encoding: Encoding, name
     assert chunk.file_name.endswith(".ogg")
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("codec", ["pcm_u8", "pcm_s24le", "pcm_s32le", "pcm_s64le", "pcm_f64le"])
+def test_samples_of_every_size_are_heard(codec: str, channels: int) -> None:
+    """Also those that can be decoded and not looked into."""
+    audio = encoded(sound(6), Encoding("wav", "wav", codec), channels=channels)
+    [chunk] = prepared(audio, "call.wav", ChunkLimits())
+    assert chunk.audio_seconds == pytest.approx(6 / channels, abs=0.1)
+
+
 def test_chunks_are_cut_in_pauses() -> None:
     """Too long for the model, a call is cut within pauses, to 50 ms of their middle."""
     chunks = prepared(encoded(CALL, FLAC), "call.flac", SHORT)
