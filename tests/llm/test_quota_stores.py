@@ -68,6 +68,19 @@ async def test_operations_are_alone_with_the_value(stores: tuple[QuotaStore, Quo
     assert sorted(counts) == list(range(1, 201))
 
 
+@pytest.mark.parametrize(
+    "value", [[0.1 + 0.2, 1e300, -0.0, 10**30, None, True], "half a pair: \ud800", float("inf")]
+)
+async def test_what_was_left_is_found(stores: tuple[QuotaStore, QuotaStore], value: Any) -> None:
+    """By everybody, to the last bit; a value may hold what a server said, which may be anything."""
+
+    def leave(state: dict[str, Any], now: float) -> None:
+        state["left"] = value
+
+    await stores[0].transact("left", leave)
+    assert await stores[1].transact("left", lambda state, now: state["left"]) == value
+
+
 async def test_a_cap_holds_for_all_who_share_it(stores: tuple[QuotaStore, QuotaStore]) -> None:
     """Whoever reserves, together they never hold more than the cap."""
     clock = SystemClock()
