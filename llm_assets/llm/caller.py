@@ -19,7 +19,7 @@ from llm_assets.errors import (
     SchemaTooComplex,
 )
 from llm_assets.llm.exchange import Exchange
-from llm_assets.llm.journal import AskedElsewhere
+from llm_assets.llm.journal_rows import AskedElsewhere
 from llm_assets.llm.ledger import NOTHING, Reservation, Spending
 from llm_assets.llm.pools.values import Grant, Return, Want
 from llm_assets.llm.requests import ChatRequest

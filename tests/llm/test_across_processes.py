@@ -20,9 +20,10 @@ from llm_assets.llm.client import LLMClient
 from llm_assets.llm.databases.base import Database
 from llm_assets.llm.databases.sql import SqlDatabase
 from llm_assets.llm.databases.sqlite import SqliteDatabase
-from llm_assets.llm.journal import AskedElsewhere, Journal
+from llm_assets.llm.journal import Journal
 from llm_assets.llm.journal_contents import Intent, open_contents
 from llm_assets.llm.journal_entry import Entry
+from llm_assets.llm.journal_rows import AskedElsewhere
 from llm_assets.llm.models import ClientConfig, ModelConfig
 from llm_assets.llm.requests import Answer, ChatRequest, Message
 from llm_assets.llm.state import State
