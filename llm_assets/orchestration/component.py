@@ -152,6 +152,14 @@ class AudioInsights(dg.Component, Templated):
         Field(ge=1),
         described("Days of a backfill that share a run. 1 for IO managers that know no ranges.", [1]),
     ] = DAYS_PER_BACKFILL_RUN
+    one_process: Annotated[
+        bool,
+        described(
+            "Whether runs of assets without the job take one process for all steps, as those of the job do: "
+            "of the whole project, and not beside another executor.",
+            [True],
+        ),
+    ] = False
     schedule: Annotated[ScheduleFields, described("When the daily run comes.", [{"hour": 5}])] = (
         ScheduleFields()
     )
@@ -275,7 +283,10 @@ class AudioInsights(dg.Component, Templated):
             translation=self.get_asset_spec,
         )
         reports = [self._report(root, partitions, pipeline)] if self.report else []
-        return dg.Definitions.merge(pipeline, dg.Definitions(assets=reports, resources=own))
+        executor = dg.in_process_executor if self.one_process else None
+        return dg.Definitions.merge(
+            pipeline, dg.Definitions(assets=reports, resources=own, executor=executor)
+        )
 
     def _report(
         self, root: Path, partitions: dg.DailyPartitionsDefinition, pipeline: dg.Definitions

@@ -15,6 +15,7 @@ from llm_assets.llm.models import ClientConfig
 from llm_assets.orchestration.transcripts_stage import chunk_limits
 from llm_assets.planning.audio import PlannedAudio
 from llm_assets.planning.plan import Plan, make_plan
+from llm_assets.recordings.as_it_is import LEAST_LEFT_OUT_SECONDS
 from llm_assets.recordings.prepare import taken_as
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import Recording, RowStatus, Transcript
@@ -84,6 +85,7 @@ class TranscriptsCount:
         limits = chunk_limits(self._config, self._source, recording)
         seconds = recording.duration_seconds or 0.0
         channels = (recording.channels or 1) if self._source.channels == "split" else 1
+        is_short = seconds <= LEAST_LEFT_OUT_SECONDS
         as_it_is = channels == 1 and taken_as(recording) is not None and limits.fits(recording)
         count = channels * math.ceil(seconds / min(limits.target_seconds, limits.max_seconds))
         count = 1 if as_it_is else max(count, 1)
@@ -91,7 +93,7 @@ class TranscriptsCount:
         was_heard = transcript is not None and transcript.status is RowStatus.OK
         return _Chunks(
             calls=count,
-            least_seconds=seconds * (1 if as_it_is else _LEAST_SHARE_WITH_SPEECH),
+            least_seconds=seconds * (1 if as_it_is and is_short else _LEAST_SHARE_WITH_SPEECH),
             most_seconds=seconds * channels,
             names=[f"{recording.recording_id}:{number}" for number in range(1 if was_heard else count)],
             was_heard=was_heard,

@@ -24,7 +24,7 @@ from llm_assets.recordings.replayed import Replayed
 from llm_assets.records import Recording
 
 # Silence is left out of an original where that is so much, and so large a part of what is billed.
-_LEAST_LEFT_OUT_SECONDS = 30.0
+LEAST_LEFT_OUT_SECONDS = 30.0
 _LEAST_LEFT_OUT_SHARE = 0.2
 # Channels differ where the difference is louder than this share of the louder one.
 _SAME_WITHIN = 0.03
@@ -68,9 +68,9 @@ def opened_for_cutting(
 def _is_right(audio: Audio, seconds: float, listening: Listening, blocks: Replayed, noticed: Noticed) -> bool:
     """`noticed` grows with `blocks`, and is complete where they were decoded before."""
     longest, left_out_seconds = listening.longest_silence_seconds, 0.0
-    least_seconds = max(_LEAST_LEFT_OUT_SECONDS, seconds * _LEAST_LEFT_OUT_SHARE)
+    least_seconds = max(LEAST_LEFT_OUT_SECONDS, seconds * _LEAST_LEFT_OUT_SHARE)
     seen = noticed if noticed.seconds else Noticed()
-    if longest is None or seconds < _LEAST_LEFT_OUT_SECONDS:
+    if longest is None or seconds < LEAST_LEFT_OUT_SECONDS:
         seen = noticed if noticed.seconds else glance(audio)
     elif seen is noticed or _may_be_silent(audio, seconds, longest, least_seconds, seen):
         left_out_seconds = _left_out_seconds(blocks, noticed, longest)

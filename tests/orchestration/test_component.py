@@ -261,3 +261,19 @@ def test_the_report_is_one_of_the_assets() -> None:
     assert {spec.key.path[-1] for spec in specs} == {"recordings", "transcripts", "insights", "report"}
     assert all(spec.owners == ["team:voice"] for spec in specs)
     assert {spec.group_name for spec in specs} == {"audio_insights"}
+
+
+def test_assets_run_in_one_process_where_it_is_said() -> None:
+    """The job always does; the project's executor is its own, and two components that say so get along."""
+
+    def built(**more: object) -> dg.Definitions:
+        attributes = {"recordings": "calls", "start_date": "2026-03-02", **more}
+        component = AudioInsights.from_attributes_dict(attributes=attributes)
+        return component.build_defs(dg.ComponentTree.for_test().load_context)
+
+    plain = built()
+    assert plain.executor is None
+    assert plain.resolve_job_def("audio_insights_daily").executor_def is dg.in_process_executor
+    both = dg.Definitions.merge(built(one_process=True), built(one_process=True, prefix="sales"))
+    assert both.executor is dg.in_process_executor
+    assert both.resolve_implicit_global_asset_job_def().executor_def is dg.in_process_executor
