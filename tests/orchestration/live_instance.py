@@ -14,12 +14,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).parents[2]
-LOCATION = {"repositoryLocationName": "llm_assets", "repositoryName": "__repository__"}
 FINISHED = {"SUCCESS", "FAILURE", "CANCELED"}
 
 # As in the repository, but with a daemon that looks more often, so that a test waits for work only.
@@ -40,6 +39,12 @@ nux:
 class LiveDagster:
     """This project, served from a folder of its own. Use as a context manager."""
 
+    command: Sequence[str] = (sys.executable, "-m", "dagster", "dev")
+    location: Mapping[str, str] = {
+        "repositoryLocationName": "llm_assets",
+        "repositoryName": "__repository__",
+    }
+
     def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
         self.root = root
         shutil.copyfile(REPOSITORY / "workspace.yaml", root / "workspace.yaml")
@@ -58,7 +63,7 @@ class LiveDagster:
         self._log = (self.root / "dagster.log").open("wb")
         # A session of its own: ending it ends webserver, daemon, code servers and runs.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(self.port)],
+            [*self.command, "--host", "127.0.0.1", "--port", str(self.port)],
             cwd=self.root,
             env=self._environ,
             stdout=self._log,
@@ -116,7 +121,7 @@ class LiveDagster:
             """mutation ($p: ExecutionParams!) { launchRun(executionParams: $p) {
                 __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }""",
             p={
-                "selector": {**LOCATION, "jobName": job},
+                "selector": {**self.location, "jobName": job},
                 "executionMetadata": {
                     "tags": [{"key": key, "value": value} for key, value in all_tags.items()]
                 },
@@ -148,7 +153,7 @@ class LiveDagster:
                 partitionKeysByDimension { partitionKeys }
                 assetPartitionStatuses { ... on TimePartitionStatuses {
                     ranges { startKey endKey status } } } } } }""",
-            key={"path": [asset]},
+            key={"path": asset.split("/")},
         )["assetNodeOrError"]
         keys = nodes["partitionKeysByDimension"][0]["partitionKeys"]
         return {
@@ -203,7 +208,7 @@ class LiveDagster:
                 scheduleDryRun(selectorData: $s, timestamp: $t) {
                     ... on DryRunInstigationTick { evaluationResult {
                         error { message } runRequests { runKey tags { key value } } } } } }""",
-            s={**LOCATION, "scheduleName": name},
+            s={**self.location, "scheduleName": name},
             t=time.time(),
         )["scheduleDryRun"]["evaluationResult"]
         assert tick["error"] is None, tick["error"]
@@ -212,7 +217,7 @@ class LiveDagster:
     def start_sensor(self, name: str) -> None:
         answer = self.ask(
             "mutation ($s: SensorSelector!) { startSensor(sensorSelector: $s) { __typename } }",
-            s={**LOCATION, "sensorName": name},
+            s={**self.location, "sensorName": name},
         )["startSensor"]
         assert answer["__typename"] == "Sensor", answer
 
@@ -221,7 +226,7 @@ class LiveDagster:
         return self.ask(
             """query ($s: SensorSelector!) { sensorOrError(sensorSelector: $s) { ... on Sensor {
                 sensorState { ticks { status skipReason runIds error { message } } } } } }""",
-            s={**LOCATION, "sensorName": name},
+            s={**self.location, "sensorName": name},
         )["sensorOrError"]["sensorState"]["ticks"]
 
 
@@ -232,6 +237,19 @@ def _free_port() -> int:
         with socket.socket() as free, contextlib.suppress(OSError):
             free.bind(("127.0.0.1", port))
             return port
+
+
+class LiveProject(LiveDagster):
+    """A project of `create-dagster`'s layout, served by `dg dev`."""
+
+    def __init__(self, root: Path, environ: Mapping[str, str], location: str) -> None:
+        self.root = root
+        self.command = (str(Path(sys.executable).parent / "dg"), "dev")
+        self.location = {"repositoryLocationName": location, "repositoryName": "__repository__"}
+        (Path(environ["DAGSTER_HOME"]) / "dagster.yaml").write_text(QUICK)
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._environ = dict(environ)
 
 
 def tags_of(run: Mapping[str, Any]) -> dict[str, str]:

@@ -10,6 +10,7 @@ import dagster as dg
 import duckdb
 import pytest
 from fake_openai import FakeOpenAI, write_wav
+from live_instance import LiveProject
 
 from llm_assets import AudioInsights
 from llm_assets.orchestration.component_fields import HintFields, RecordingFields
@@ -93,6 +94,17 @@ def test_scaffold_check_list_and_materialize(scratch: ScratchProject, server: Fa
     with duckdb.connect(str(scratch.root / "data" / "sales.duckdb"), read_only=True) as connection:
         rows = connection.execute("SELECT status, summary FROM complaints").fetchall()
     assert rows == [("ok", "The customer wants the money back.")]
+
+
+def test_dg_dev_serves_it(scratch: ScratchProject, server: FakeOpenAI) -> None:
+    """Webserver, daemon and code server of a project that is not ours: a day is launched and materialized."""
+    written(scratch, YAML)
+    write_wav(scratch.root / "calls" / "2026-03-02" / "one.wav", 6)
+    environ = scratch.environ | {"OPENAI_BASE_URL": server.base_url}
+    with LiveProject(scratch.root, environ, "scratch") as dagster:
+        run = dagster.launch("2026-03-02", "sales_audio_insights_daily")
+        assert dagster.finished(run) == "SUCCESS"
+        assert dagster.materialized("sales/complaints") == {"2026-03-02"}
 
 
 def test_a_second_component_gets_names_of_its_own(scratch: ScratchProject) -> None:
