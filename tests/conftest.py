@@ -6,6 +6,7 @@ import getpass
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -18,6 +19,26 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzzed", type=int, default=120, help="how many damaged recordings are tried")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `-n`: a file's tests share servers and stay together, and so do files with a live Dagster each."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "live" if "/test_live" in file else file
+
+    config.option.loadscopereorder = False
+    return Files(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `-n`, what takes longest begins first, so that nobody is left to wait for it at the end."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not item.path.name.startswith("test_live"))
 
 
 def is_this_machine(address: Any) -> bool:
@@ -45,6 +66,33 @@ def only_loopback() -> Iterator[None]:
 
             patch.setattr(socket.socket, name, guarded)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def hears_interrupts() -> None:
+    """A shell has what it starts with `&` ignore Ctrl-C, and a process hands that on to what it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def _heard() -> dict[bytes, Any]:
+    return {}
+
+
+@pytest.fixture
+def heard_once(_heard: dict[bytes, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Emulators share what they recognised: the same audio is the same words, and seconds of work."""
+    from llm_assets.emulator.speech.pool import SpeechPool
+
+    recognize = SpeechPool._recognize
+
+    async def remembered(self: SpeechPool, audio: bytes) -> Any:
+        if audio not in _heard:
+            _heard[audio] = await recognize(self, audio)
+        return _heard[audio]
+
+    monkeypatch.setattr(SpeechPool, "_recognize", remembered)
 
 
 @pytest.fixture(scope="session")

@@ -146,6 +146,7 @@ DIARIZING = "gpt-4o-transcribe-diarize"
 REFUND = SAMPLES / "2026-03-02" / "1042-wrong-number.wav"
 
 
+@pytest.mark.usefixtures("heard_once")
 async def test_speakers_are_told_apart(emulated: Any) -> None:
     """Agent and customer take turns; the segments say who, when and what, and together are the text."""
     async with emulated(recognizer_workers=1) as client:
@@ -174,6 +175,7 @@ async def test_what_a_diarizing_model_does_not_take(emulated: Any) -> None:
         assert (chunked.status, chunked.body["segments"]) == (200, [])
 
 
+@pytest.mark.usefixtures("heard_once")
 @pytest.mark.parametrize("response_format", ["json", "diarized_json"])
 async def test_a_text_past_the_output_limit_just_ends(emulated: Any, response_format: str) -> None:
     """Status 200, the limit used up in the usage, and the rest of what was said is missing."""

@@ -31,6 +31,8 @@ from llm_assets.usage import Usage
 
 LONG_ENOUGH_SECONDS = 120.0
 """What takes longer than this hangs."""
+SOON_SECONDS = 30.0
+"""Half of the lease, after which a dead process would not be waited for in any case."""
 
 # Opens a client, waits for a line, asks, and writes a line for each answer.
 WORKER = """
@@ -211,7 +213,7 @@ async def test_a_killed_process_is_not_waited_for(state: Path) -> None:
             one.process.kill()
             await one.ended()
             other.go()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(SOON_SECONDS):
                 await server.asked(2)
             (lost, sent) = await intents(state)
             assert (lost.is_alive, sent.is_alive) == (False, True)
@@ -233,7 +235,7 @@ async def test_who_waits_for_a_process_that_is_killed_goes_on(state: Path) -> No
             other.go()
             await server.asked(2)  # the other one's second request, so it has met the first
             one.process.kill()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(SOON_SECONDS):
                 await server.asked(3)
             server.gate.set()
             assert await other.ended() == 0

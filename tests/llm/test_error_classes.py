@@ -502,7 +502,7 @@ async def test_the_deadline_ends_all_attempts(what: str) -> None:
         took = loop.time() - before
     assert type(outcome.error) is kind
     assert words in str(outcome.error)
-    assert took < 0.7 + READ_TIMEOUT_SECONDS + 0.5
+    assert took < 0.7 + READ_TIMEOUT_SECONDS + 5  # a busy machine's
     assert outcome.attempts == len(server.asked) > 1
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_openai import FakeOpenAI, finished, write_wav
 from live_project import Live, live_project
+from user_interface import opened_page
 
 
 @pytest.fixture
@@ -33,9 +35,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
+def page() -> Iterator[Any]:
+    """A page of a real Chromium without a window."""
+    with opened_page() as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """One live instance for all tests that need one, since it takes its time to start."""
+    """One live instance for a file of tests, since it takes its time to start."""
     server = FakeOpenAI()
     try:
         with live_project(tmp_path_factory.mktemp("live"), server) as live:

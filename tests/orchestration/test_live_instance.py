@@ -1,15 +1,19 @@
-"""A live instance: runs, a backfill, schedule and sensor, a termination and what comes after it.
+"""A live instance: runs, a backfill, schedule and sensor, a termination and what comes after it, the UI.
 
 One instance for the whole file, since it takes its time to start; each test has days of its own.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 from live_instance import tags_of
 from live_project import START, Live
+from user_interface import picture
 
 ASSETS = ["recordings", "transcripts", "insights"]
 
@@ -111,3 +115,40 @@ def test_the_sensor_ticks_in_the_daemon_and_a_late_recording_is_carried_through(
     assert live.dagster.finished(run) == "SUCCESS"
     assert sum("transcriptions" in path for path in live.server.paths[asked:]) == 1
     assert live.rows("SELECT count(*) FROM transcripts WHERE partition_date = ?", on) == [(2,)]
+
+
+def test_a_day_is_materialized_by_clicking_and_shows_what_it_cost(
+    live: Live, page: Any, tmp_path: Path
+) -> None:
+    """The graph shows the assets; yesterday turns green; its metadata has numbers and a picture."""
+    on = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    live.record(on, *range(5000, 5012))
+    page.goto(f"{live.dagster.url}/locations/llm_assets/asset-groups/audio_insights")
+    for asset in ("recordings", "transcripts", "insights"):
+        page.get_by_text(asset, exact=True).first.wait_for()
+
+    before = {run["runId"] for run in live.dagster.runs()}
+    page.goto(f"{live.dagster.url}/locations/llm_assets/jobs/audio_insights_daily")
+    page.get_by_role("button", name="Materialize all").first.click()
+    page.get_by_role("button", name="Latest", exact=True).click()
+    page.get_by_role("button", name="Launch 1 run").click()
+    run = live.dagster.wait(
+        "the run", lambda: next((r for r in live.dagster.runs() if r["runId"] not in before), None)
+    )
+    assert live.dagster.finished(run["runId"]) == "SUCCESS"
+
+    page.goto(f"{live.dagster.url}/assets/transcripts?view=partitions&partition={on}")
+    page.get_by_text("Materialized", exact=True).first.wait_for()
+    cost = page.get_by_role("row").filter(has=page.get_by_text("cost_usd", exact=True)).last
+    assert float(re.findall(r"[0-9.]+(?:e-[0-9]+)?", cost.inner_text())[-1]) > 0
+    page.get_by_text("Show Markdown").first.click()
+    chart = page.locator('img[alt="Calls over time and cost by model"]')
+    chart.wait_for()
+    assert chart.evaluate("image => image.decode().then(() => image.naturalWidth)") == 640
+    page.set_viewport_size({"width": 1200, "height": 640})
+    picture(page, tmp_path, "run-chart.jpg")
+
+    page.set_viewport_size({"width": 1400, "height": 700})
+    page.goto(f"{live.dagster.url}/locations/llm_assets/asset-groups/audio_insights")
+    page.get_by_text("6 / 6 Passed").first.wait_for()
+    picture(page, tmp_path, "asset-graph.jpg")

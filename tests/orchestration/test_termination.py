@@ -40,13 +40,13 @@ def test_an_ended_run_stops_within_three_seconds_and_keeps_its_answers(
     server.hold_after = 3
     server.released.clear()
     process = start(project, server)
-    assert server.holding.wait(60)
+    assert server.holding.wait(300)
     process.send_signal(end)
     ended = time.monotonic()
     assert process.stdout is not None
     assert process.stdout.readline() == "materialized recordings\n"  # said when the run is over
     assert time.monotonic() - ended < 3
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode != 0
     assert output == ""
 
@@ -54,7 +54,7 @@ def test_an_ended_run_stops_within_three_seconds_and_keeps_its_answers(
     server.released.set()
     before = server.count("transcriptions")
     finished = start(project, server)
-    output, _ = finished.communicate(timeout=60)
+    output, _ = finished.communicate(timeout=300)
     assert finished.returncode == 0
     assert server.count("transcriptions") - before == 8 - answered
     assert "materialized insights" in output

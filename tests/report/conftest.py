@@ -44,6 +44,6 @@ def browser() -> Iterator[Any]:
         pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=executable, args=arguments)
+        browser = driver.chromium.launch(executable_path=executable, args=arguments, timeout=300_000)
         yield browser
         browser.close()

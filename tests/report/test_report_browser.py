@@ -13,6 +13,7 @@ from llm_assets.report.answers_section import answers_sections
 from llm_assets.report.write import Report
 
 _WIDTHS = (1280, 400)
+_PATIENCE_MILLISECONDS = 300_000
 Opened = Callable[..., Any]
 
 # Elements that stick out of the window to the right, those in a box that scrolls by itself aside.
@@ -44,6 +45,7 @@ def opened(browser: Any, march_page: Path) -> Iterator[Opened]:
         )
         contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(_PATIENCE_MILLISECONDS)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
@@ -138,6 +140,7 @@ def test_texts_are_texts(opened: Opened, march: Report) -> None:
 def test_no_script_could_run(browser: Any, march_page: Path) -> None:
     """Even a script that somebody smuggles into the page is refused by it."""
     page = browser.new_page()
+    page.set_default_timeout(_PATIENCE_MILLISECONDS)
     page.goto(march_page.as_uri())
     added = """() => { const script = document.createElement('script');
                        script.textContent = 'document.title = "owned"'; document.body.append(script) }"""

@@ -28,6 +28,7 @@ from llm_assets.records import RowStatus, Segment, Transcript
 
 pytest.importorskip("pocketsphinx", reason="the emulator recognises speech with the extra `local`")
 
+pytestmark = pytest.mark.usefixtures("heard_once")
 SAMPLES = Path(__file__).parents[2] / "data" / "recordings"
 DAY = date(2026, 3, 2)
 STEREO = SAMPLES / "2026-03-02" / "1041-internet-outage.ogg"  # the agent left, the customer right

@@ -44,7 +44,7 @@ def _fork_server_path() -> Iterator[None]:
 def start(_fork_server_path: None) -> Iterator[Callable[..., Started]]:
     """Start a function in another process; its first argument is a pipe to the test."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["warehouse_processes"])
+    context.set_forkserver_preload(["warehouse_processes", "s3fs"])
     started: list[ForkServerProcess] = []
 
     def run(target: Callable[..., None], *arguments: Any) -> Started:
