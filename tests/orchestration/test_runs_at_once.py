@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -78,6 +79,7 @@ def test_every_day_of_every_table_is_there(project: Path, server: FakeOpenAI) ->
             now = len(published(path, TABLES[name]))
             assert now >= count
             seen[name] = now
+        time.sleep(0.05)  # the processors are theirs
     assert [process.wait() for process in processes[1:]] == [0] * PROCESSES
     for name, sql in TABLES.items():
         assert (name, sorted(published(path, sql))) == (name, days)
