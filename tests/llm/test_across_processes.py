@@ -360,7 +360,10 @@ async def test_an_answer_of_somebody_who_seemed_dead_counts(journals: Journals) 
 
 
 async def between_the_urgent(server: ScriptedServer, state: Path, priority: int) -> tuple[int, int]:
-    """How many of a backfill's requests came between the first and the last of 20 urgent ones, and after."""
+    """How many of a backfill's requests came between the first and the last of 20 urgent ones, and after.
+
+    The backfill has more than it can ask meanwhile, however late a busy machine lets the urgent begin.
+    """
     per_second = 10.0
     level, at = 1.0, asyncio.get_running_loop().time()
 
@@ -377,16 +380,17 @@ async def between_the_urgent(server: ScriptedServer, state: Path, priority: int)
 
     server.script = script
     grace = {"grace_seconds": LONG_ENOUGH_SECONDS}  # a busy machine holds processes up: nobody is passed over
-    backfill = {"keys": [f"backfill {number}" for number in range(80)], "priority": -1, **grace}
+    backfill = {"keys": [f"backfill {number}" for number in range(500)], "priority": -1, **grace}
     daily = {"keys": [f"daily {number}" for number in range(20)], "priority": priority, **grace}
     limits = {"gpt-6-luna": {"requests_per_minute": int(per_second * 60)}}
     async with workers(server, state, backfill, daily, limits=limits) as (low, high):
         low.go()
         await server.asked(5)
         high.go()
-        assert [await high.ended(), await low.ended()] == [0, 0]
+        assert await high.ended() == 0
+        await server.asked(len(server.requests) + 5)
     order = [text.split()[0] for text in asked(server)]
-    assert (order.count("backfill"), order.count("daily")) == (80, 20)
+    assert order.count("daily") == 20
     first, last = order.index("daily"), len(order) - order[::-1].index("daily")
     return order[first:last].count("backfill"), order[last:].count("backfill")
 
