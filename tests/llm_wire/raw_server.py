@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -66,8 +67,10 @@ class RawServer:
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # the client has gone
         finally:
-            connection.is_over.set()
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+            connection.is_over.set()
 
 
 @asynccontextmanager
