@@ -18,6 +18,7 @@ from rich.table import Table
 
 from llm_assets.cli.project import SAMPLE_DAYS
 from llm_assets.errors import LLMAssetsError
+from llm_assets.money import usd
 
 WIDE = 120  # columns of a terminal that has room for summaries
 
@@ -134,7 +135,7 @@ def _summary(result: DemoResult) -> list[str]:
     )
     return [
         f"{len(result.insights)} recordings, {usable} understood, in {result.seconds:.0f} s. {asked}",
-        f"At OpenAI's prices these answers would have cost ${result.cost_usd:.4f} ({used}).",
+        f"At OpenAI's prices these answers would have cost {usd(result.cost_usd)} ({used}).",
         "The emulator costs nothing; it is good for trying and rehearsing, not for insight.",
         "",
         "Next, see it in Dagster, and ask the tables:",

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from llm_assets.errors import StateMissing
 from llm_assets.llm.journal_contents import Intent, JournalContents, ModelSize, open_contents
+from llm_assets.money import usd, usd_number
 
 T = TypeVar("T")
 _AGE = re.compile(r"(\d+)\s*([dwmy])", re.I)
@@ -212,8 +213,8 @@ def _print_sizes(sizes: Sequence[ModelSize]) -> None:
         cells = (
             f"{size.entries:,}",
             f"{size.hits:,}",
-            _usd(size.cost_usd),
-            _usd(size.saved_usd),
+            usd(size.cost_usd),
+            usd(size.saved_usd),
             _bytes(size.bytes),
             f"{size.oldest:%Y-%m-%d}",
             f"{size.newest:%Y-%m-%d}",
@@ -221,7 +222,7 @@ def _print_sizes(sizes: Sequence[ModelSize]) -> None:
         table.add_row(size.model, *cells[: len(names)])
     console.print(table)
     entries, hits = sum(size.entries for size in sizes), sum(size.hits for size in sizes)
-    saved = _usd(sum(size.saved_usd for size in sizes))
+    saved = usd(sum((size.saved_usd for size in sizes), Decimal(0)))
     click.echo(f"\n{entries:,} answers, of use again {hits:,} times, which saved {saved}.")
 
 
@@ -240,10 +241,6 @@ def _print_intents(intents: Sequence[Intent]) -> None:
     Console().print(table)
 
 
-def _usd(amount: float) -> str:
-    return f"${Decimal(amount):,.2f}" if amount >= 1 or amount == 0 else f"${Decimal(amount):,.4f}"
-
-
 def _bytes(count: int) -> str:
     size = float(count)
     for unit in ("B", "kB", "MB"):
@@ -254,4 +251,8 @@ def _bytes(count: int) -> str:
 
 
 def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, default=lambda moment: moment.isoformat(), indent=2))
+    click.echo(json.dumps(value, default=_plain, indent=2))
+
+
+def _plain(value: datetime | Decimal) -> str | float:
+    return usd_number(value) if isinstance(value, Decimal) else value.isoformat()

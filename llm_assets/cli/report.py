@@ -26,7 +26,7 @@ chart, "Numbers" opens the table it was drawn from, to be copied into a spreadsh
 
 \b
 Exit codes: 0 the page was written, 1 it could not be made or written,
-2 wrong usage, 3 nothing has been written yet.
+2 wrong usage, 3 there are no rows, of that month or at all.
 
 \b
 Examples:
@@ -97,7 +97,10 @@ def _made(database: str, month: Month | None) -> Report:
     except WarehouseMissing as error:
         raise NothingThere.of(error) from error
     if not report.rows.has_rows:
-        click.echo(f"There are no rows of {report.month}; the latest month with rows is {latest}.", err=True)
+        raise NothingThere(
+            f"there are no rows of {report.month} in {database}, so no page was written; the latest month "
+            f"with rows is {latest}"
+        )
     return report
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from llm_assets.errors import StateMissing
 from llm_assets.llm.databases.base import Transaction
@@ -27,8 +28,8 @@ class ModelSize:
     entries: int
     hits: int
     bytes: int
-    cost_usd: float
-    saved_usd: float
+    cost_usd: Decimal
+    saved_usd: Decimal
     oldest: datetime
     newest: datetime
 
@@ -106,8 +107,8 @@ def _model_size(
         entries=entries,
         hits=int(hits),
         bytes=int(size),
-        cost_usd=cost_usd,
-        saved_usd=saved_usd,
+        cost_usd=_usd(cost_usd),
+        saved_usd=_usd(saved_usd),
         oldest=_time(oldest),
         newest=_time(newest),
     )
@@ -135,6 +136,7 @@ async def open_contents(state: str) -> AsyncGenerator[JournalContents]:
 # To forget a million answers takes a while, and a person at a terminal wants to know what is wrong soon.
 _ANSWER_SECONDS = 600.0
 _PATIENCE_SECONDS = 5.0
+_BILLIONTH = Decimal("0.000000001")
 _SIZES = """
 SELECT provider, model, endpoint, count(*), sum(hits), sum(length(entry)), coalesce(sum(cost_usd), 0),
        coalesce(sum(hits * cost_usd), 0), min(created_at), max(created_at)
@@ -150,3 +152,8 @@ _OLDER = "SELECT count(*) FROM answers WHERE created_at < :before"
 
 def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def _usd(amount: float) -> Decimal:
+    """To a billionth: the database has added binary fractions."""
+    return Decimal(amount).quantize(_BILLIONTH)

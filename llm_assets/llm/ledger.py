@@ -13,6 +13,7 @@ from decimal import ROUND_UP, Decimal
 from typing import Any, Literal, NamedTuple
 
 from llm_assets.llm.quota.base import State
+from llm_assets.money import exact_usd
 
 _NANO = Decimal(10) ** 9
 # A run that spent nothing for this long is over; a day's account stays until all time zones are done.
@@ -62,7 +63,7 @@ class Cap:
         return amount.nano_usd if self.unit == "usd" else amount.tokens
 
     def shown(self, amount: int) -> str:
-        return f"${Decimal(amount) / _NANO:.6f}" if self.unit == "usd" else f"{amount:,} tokens"
+        return exact_usd(Decimal(amount) / _NANO) if self.unit == "usd" else f"{amount:,} tokens"
 
 
 class Reservation(NamedTuple):

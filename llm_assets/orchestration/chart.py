@@ -15,6 +15,7 @@ from decimal import Decimal
 from html import escape
 
 from llm_assets.llm.requests import Outcome
+from llm_assets.money import usd
 
 WIDTH, HEIGHT = 640, 260
 BUCKETS = 40
@@ -86,7 +87,7 @@ def _svg(line: Timeline, costs: Sequence[tuple[str, Decimal]]) -> str:
         _text(_LEFT, _TOP + _PLOT + 18, "0 s"),
         _text(WIDTH - _RIGHT, _TOP + _PLOT + 18, f"{line.seconds:,.1f} s", anchor="end"),
         _text(WIDTH - _RIGHT, 18, f"{sum(line.refused):,} refused", anchor="end", fill=_REFUSED),
-        _text(_LEFT, _BARS_TOP - 10, "Cost by model, USD"),
+        _text(_LEFT, _BARS_TOP - 10, "Cost by model"),
         *_bars(costs),
         "</svg>",
     ]
@@ -113,7 +114,7 @@ def _bars(costs: Sequence[tuple[str, Decimal]]) -> list[str]:
             _text(_LEFT, y + 12, name[:32]),
             f'<rect x="{_LEFT + 210}" y="{y}" width="{float(cost / dearest) * room:.1f}" height="{_BAR}" '
             f'fill="{_COST}"/>',
-            _text(_LEFT + 218 + float(cost / dearest) * room, y + 12, f"{cost:.4f}"),
+            _text(_LEFT + 218 + float(cost / dearest) * room, y + 12, usd(cost)),
         ]
     return parts
 

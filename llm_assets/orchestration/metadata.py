@@ -17,6 +17,7 @@ import dagster as dg
 from llm_assets.insights.quality import QualityCounts
 from llm_assets.llm.metrics import MetricsSnapshot
 from llm_assets.llm.requests import Outcome
+from llm_assets.money import usd_number
 from llm_assets.records import RowStatus
 from llm_assets.usage import Usage
 
@@ -96,7 +97,7 @@ class CallSums:
             "input_tokens": self.usage.input_tokens,
             "output_tokens": self.usage.output_tokens,
             "billed_audio_seconds": round(self.usage.audio_seconds, 3),
-            "cost_usd": float(self.cost_usd),
+            "cost_usd": usd_number(self.cost_usd),
             "spent_usd": float(self.spent_usd),
             "calls_of_unknown_price": self.calls_of_unknown_price,
             **self._by_model(),
@@ -107,7 +108,7 @@ class CallSums:
         return {
             key: value
             for name, (calls, cost_usd) in self.by_model.items()
-            for key, value in ((f"{name}.calls", calls), (f"{name}.cost_usd", float(cost_usd)))
+            for key, value in ((f"{name}.calls", calls), (f"{name}.cost_usd", usd_number(cost_usd)))
         }
 
     def _quality(self) -> dict[str, Any]:

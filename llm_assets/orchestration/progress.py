@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from llm_assets.clock import Clock, SystemClock
+from llm_assets.money import usd
 
 LOG_EVERY_SECONDS = 10.0
 
@@ -40,7 +41,7 @@ class Progress:
             f"{self.per_second * 60:.0f} per minute",
         ]
         if self.spent_usd is not None:
-            parts.append(f"{self.spent_usd:.4f} USD so far")
+            parts.append(f"{usd(self.spent_usd)} so far")
         if self.remaining_seconds is not None and self.done < self.total:
             parts.append(f"about {duration_text(self.remaining_seconds)} to go")
         return ", ".join(parts)

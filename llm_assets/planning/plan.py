@@ -11,6 +11,7 @@ from typing import Any
 
 from llm_assets.llm.models import Limits, ModelConfig
 from llm_assets.llm.pricing import price_of
+from llm_assets.money import usd
 from llm_assets.planning.audio import PlannedAudio
 from llm_assets.planning.calls import PlannedCalls
 from llm_assets.usage import Usage
@@ -108,4 +109,4 @@ def cost_text(cost_usd: tuple[Decimal, Decimal] | None) -> str:
     if cost_usd is None:
         return "the price of the model is unknown"
     least, most = cost_usd
-    return f"about {least:.2g} to {most:.2g} USD" if most < 1 else f"about {least:,.2f} to {most:,.2f} USD"
+    return f"about {usd(least)} to {usd(most)}"

@@ -25,6 +25,7 @@ from llm_assets.report.svg import (
     draw_axes,
     middle,
     slot,
+    with_unit,
 )
 from llm_assets.report.text import short
 
@@ -63,7 +64,7 @@ def stacked_columns(
             low, high = (scale.place(edge, HEIGHT - BOTTOM, TOP) for edge in (bottom, bottom + value))
             bottom += value
             height = max(low - high, _LEAST)
-            said = f"{place}, {each.name}: {axes.show(value)} {axes.unit}"
+            said = f"{place}, {each.name}: {axes.said(value)}"
             picture.draw(
                 "rect", f"mark {each.css_class}", title=said,
                 x=middle(index, len(places)) - width / 2, y=low - height, width=width, height=height,
@@ -86,7 +87,7 @@ def line(title: str, places: Sequence[str], series: Series, axes: Axes, scale: S
             )
     for place, point, value in zip(places, points, series.values, strict=True):
         if point and value is not None:
-            said = f"{place}: {axes.show(value)} {axes.unit}"
+            said = f"{place}: {axes.said(value)}"
             picture.draw("circle", f"mark {series.css_class}", title=said, cx=point[0], cy=point[1], r=4)
     return picture.markup()
 
@@ -99,7 +100,7 @@ def bars(title: str, rows: Sequence[tuple[str, float]], unit: str, show: Show) -
     picture.draw("text", "unit end", unit, x=WIDTH - RIGHT, y=14.0)
     for index, (name, value) in enumerate(rows):
         y = 22 + index * _ROW
-        said = f"{name}: {show(value)} {unit}"
+        said = f"{name}: {with_unit(show(value), unit)}"
         width = max(value / most * longest, _LEAST) if value else 0.0
         picture.draw("text", "name end", short(name, _NAME_CHARACTERS), title=said, x=_NAMES - 8, y=y + 16)
         picture.draw("rect", "mark k1", title=said, x=_NAMES, y=y + 3, width=width, height=_ROW - 8)
@@ -122,7 +123,7 @@ def shades(
             if value:
                 attributes: dict[str, Any] = {"fill-opacity": 0.2 + 0.8 * value / most}
                 picture.draw(
-                    "rect", "mark k1", title=f"{name}, {places[position]}: {axes.show(value)} {axes.unit}",
+                    "rect", "mark k1", title=f"{name}, {places[position]}: {axes.said(value)}",
                     x=_NAMES + position * cell + 0.5, y=y + 2, width=cell - 1, height=_ROW - 4, **attributes,
                 )  # fmt: skip
     for position, text in axes.ticks:

@@ -44,7 +44,7 @@ def _cost_by_day(month: Month, rows: MonthRows, names: Names) -> Figure | None:
     if rows.totals.cost_usd is None:
         return None
     cells = added(((row.day, names(row), row.cost_usd) for row in rows.model_days), names.grouped)
-    return columns_by_model("Cost by day", month, cells, names, "US dollars", _dollars)
+    return columns_by_model("Cost by day", month, cells, names, "US dollars", usd)
 
 
 def _cost_by_model(rows: MonthRows, names: Names) -> Figure | None:
@@ -79,10 +79,6 @@ def _cost_table(rows: MonthRows, names: Names) -> DataTable:
         ),
         names=2,
     )  # fmt: skip
-
-
-def _dollars(value: float) -> str:
-    return f"{value:,.2f}" if not value or value >= 0.1 else f"{value:.3g}"
 
 
 def _without_price(calls: int) -> str:

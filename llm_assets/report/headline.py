@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from llm_assets.money import usd_number
 from llm_assets.report.contents import Tile
 from llm_assets.report.months import Month
 from llm_assets.report.text import NONE, count, counted, duration, share, signed, usd
@@ -40,13 +41,17 @@ def headline(month: Month, rows: MonthRows) -> tuple[Tile, ...]:
 def headline_numbers(rows: MonthRows) -> dict[str, Any]:
     """The numbers of the headline by name, with their units; None is unknown."""
     now = rows.totals
-    scores = {f"{answers.table}_mean_score": answers.score for answers in rows.answers}
+    scores = {
+        f"{answers.table}_mean_score": round(answers.score, 4)
+        for answers in rows.answers
+        if answers.score is not None
+    }
     return {
         "recordings": now.recordings,
         "ok": now.ok,
         "waiting": now.waiting,
         "not_ok": now.recordings - now.ok - now.waiting,
-        "audio_seconds": now.audio_seconds,
+        "audio_seconds": round(now.audio_seconds, 3),
         "calls": now.calls,
         "journal_hits": now.journal_hits,
         "fallbacks": now.fallbacks,
@@ -55,13 +60,14 @@ def headline_numbers(rows: MonthRows) -> dict[str, Any]:
         "calls_without_price": now.calls_without_price,
         "requests": now.attempts,
         "rate_limited": now.rate_limited,
-        "wait_seconds": now.wait_seconds,
-    } | {name: score for name, score in scores.items() if score is not None}
+        "wait_seconds": round(now.wait_seconds, 3),
+        **scores,
+    }
 
 
 def _number(amount: Decimal | None, calls: int) -> float | None:
     """No calls cost nothing; calls of which none has a price cost nobody knows what."""
-    return float(amount) if amount is not None else (None if calls else 0.0)
+    return usd_number(amount) if amount is not None else (None if calls else 0.0)
 
 
 def _results(now: Totals) -> str:

@@ -86,6 +86,15 @@ class Axes:
     show: Show
     ticks: tuple[tuple[int, str], ...]
 
+    def said(self, value: float) -> str:
+        """A value with its unit."""
+        return with_unit(self.show(value), self.unit)
+
+
+def with_unit(shown: str, unit: str) -> str:
+    """An amount of money has its unit before it."""
+    return shown if "$" in shown else f"{shown} {unit}"
+
 
 def draw_axes(picture: Picture, axes: Axes, scale: Scale, positions: int) -> None:
     """Grid lines and labels of both axes, for a plot with so many places side by side."""

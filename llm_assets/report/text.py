@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
+from llm_assets import money
+
 UNKNOWN = "unknown"
 NONE = "–"
 
@@ -32,12 +34,8 @@ def counted(number: int, one: str, many: str | None = None) -> str:
 
 
 def usd(amount: Decimal | float | None) -> str:
-    """An amount for people: cents, or as many digits as a small amount needs."""
-    if amount is None:
-        return UNKNOWN
-    if amount == 0 or abs(amount) >= 1:
-        return f"${amount:,.2f}"
-    return f"${float(amount):.2g}" if abs(amount) >= 0.0001 else f"${float(amount):.9f}".rstrip("0")
+    """An amount for people."""
+    return UNKNOWN if amount is None else money.usd(amount)
 
 
 def exact(number: Decimal | float | None, decimals: int = 9) -> str:

@@ -41,7 +41,7 @@ REASONS = """
     ORDER BY 3 DESC, 1, 2, 4
 """
 RECORDING_TOTALS = """
-    SELECT count(*), coalesce(sum(duration_seconds), 0), count(*) FILTER (outcome.status = 'ok'),
+    SELECT count(*), coalesce(round(sum(duration_seconds), 3), 0), count(*) FILTER (outcome.status = 'ok'),
            count(*) FILTER (outcome.status = 'waiting')
     FROM ended
 """
@@ -71,7 +71,7 @@ MODELS = f"""
     SELECT provider, model, string_agg(DISTINCT endpoint, ', ' ORDER BY endpoint), {_SPENT},
            avg(latency_seconds) FILTER (is_answered AND NOT is_hit),
            quantile_cont(latency_seconds, 0.95) FILTER (is_answered AND NOT is_hit),
-           coalesce(sum(audio_seconds), 0), coalesce(sum(input_tokens), 0)::BIGINT,
+           coalesce(round(sum(audio_seconds), 3), 0), coalesce(sum(input_tokens), 0)::BIGINT,
            coalesce(sum(cached_tokens), 0)::BIGINT, coalesce(sum(output_tokens), 0)::BIGINT, {_MONEY},
            any_value(peak_requests), any_value(peak_tokens)
     FROM calls LEFT JOIN (SELECT provider AS p, model AS m, max(requests)::BIGINT AS peak_requests,

@@ -20,7 +20,7 @@ _DAILY_COST = """
     SELECT partition_date, asset, provider, model,
            count(*) AS calls,
            count(*) FILTER (WHERE from_journal) AS journal_hits,
-           sum(audio_seconds) AS audio_seconds,
+           round(sum(audio_seconds), 3) AS audio_seconds,
            sum(input_tokens)::BIGINT AS input_tokens,
            sum(cached_tokens)::BIGINT AS cached_tokens,
            sum(output_tokens)::BIGINT AS output_tokens,

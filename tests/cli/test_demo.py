@@ -197,7 +197,7 @@ def test_the_result_is_a_table_a_price_and_two_commands(capsys: pytest.CaptureFi
     """What a person reads at the end, also of what was asked."""
     show_result(RESULT, as_json=False)
     text = capsys.readouterr().out
-    for words in ("a.ogg", "negative", "(unreadable)", "0 calls, 2 answers from the journal", "$0.0708"):
+    for words in ("a.ogg", "negative", "(unreadable)", "0 calls, 2 answers from the journal", "$0.071"):
         assert words in text
     assert all(command in text for command in next_commands(Path(RESULT.root)))
 

@@ -155,7 +155,7 @@ def test_it_says_what_is_kept_and_what_that_saved(run: Run, state: str) -> None:
     today, oldest = datetime.now(UTC), datetime.now(UTC) - timedelta(days=2)
     assert result.code == 0
     assert head.split() == ["model", "answers", "hits", "cost", "saved", "size", "oldest", "newest"]
-    assert first.split()[:5] == [CHEAP, "3", "1", "$0.7500", "$0.2500"]
+    assert first.split()[:5] == [CHEAP, "3", "1", "$0.75", "$0.25"]
     assert first.split()[-2:] == [f"{oldest:%Y-%m-%d}", f"{today:%Y-%m-%d}"]
     assert second.split()[:5] == [DEAR, "1", "2", "$2.50", "$5.00"]
     assert total == "4 answers, of use again 3 times, which saved $5.25."
@@ -174,6 +174,14 @@ def test_scripts_get_the_same_as_json(run: Run, state: str) -> None:
     assert abs(datetime.now(UTC) - moment) < timedelta(minutes=1)
 
 
+def test_sums_for_scripts_have_no_noise(run: Run, state: str) -> None:
+    """Ten answers for a tenth of a dollar cost one dollar, and not almost one."""
+    keep(state, [answer(cost_usd="0.1") for _ in range(10)], hits=[0, 1, 2])
+    found = run("--state", state, "--json").json
+    assert [found["cost_usd"], found["models"][0]["cost_usd"]] == [1.0, 1.0]
+    assert [found["saved_usd"], found["models"][0]["saved_usd"]] == [0.3, 0.3]
+
+
 def test_a_journal_without_answers_is_no_error(run: Run, state: str) -> None:
     """A run that has just begun has a state and no answers yet."""
     with_journal(state, empty)
@@ -188,7 +196,7 @@ def test_no_figure_is_cut_however_narrow_the_terminal(run: Run, tmp_path: Path, 
     keep(state, [answer(LONG_NAME, cost_usd="1234.5"), answer(cost_usd="0.0123")], hits=[0, 1])
     table = run("--state", state, width=width).out.split("\n\n")[0].splitlines()
     assert max(map(len, table)) <= width
-    for name, cost in ((LONG_NAME, "$1,234.50"), (CHEAP, "$0.0123")):
+    for name, cost in ((LONG_NAME, "$1,234.50"), (CHEAP, "$0.012")):
         (line,) = [line for line in table if name[:8] in line]
         assert line.split()[3:5] == [cost, cost]
         assert "…" not in line.partition(" ")[2]

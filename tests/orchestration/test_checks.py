@@ -237,7 +237,7 @@ def test_the_picture_shows_when_calls_were_answered_and_refused_and_what_models_
     encoded = markdown.rpartition("base64,")[2].removesuffix(")")
     texts = [each.text for each in ElementTree.fromstring(base64.b64decode(encoded)).iter() if each.text]
     assert "<b>&model" in texts
-    assert "2.7500" in texts
+    assert "$2.75" in texts
     assert len(markdown) < 20_000
     assert chart(outcome(from_journal=True, attempts=0)).markdown() is None
     assert chart(outcome()).markdown() is not None

@@ -39,9 +39,9 @@ def test_slow_calls_make_a_line_every_ten_seconds() -> None:
         clock.seconds += 1
         reporter.advance()
     assert lines == [
-        "transcripts: 10 of 100, 60 per minute, 0.5000 USD so far, about 2 min to go",
-        "transcripts: 20 of 100, 60 per minute, 0.5000 USD so far, about 80 s to go",
-        "transcripts: 30 of 100, 60 per minute, 0.5000 USD so far, about 70 s to go",
+        "transcripts: 10 of 100, 60 per minute, $0.50 so far, about 2 min to go",
+        "transcripts: 20 of 100, 60 per minute, $0.50 so far, about 80 s to go",
+        "transcripts: 30 of 100, 60 per minute, $0.50 so far, about 70 s to go",
     ]
 
 

@@ -69,7 +69,7 @@ def test_a_plan_in_words_and_in_numbers() -> None:
     """One line for the log, numbers for whoever plots them."""
     plan = make_plan("insights", planned(), Limits(requests_per_minute=50), without_model=3, answered=7)
     assert str(plan).startswith("insights: of 110 rows 100 will be asked of gpt-6-luna; 7 are answered")
-    assert "USD" in str(plan)
+    assert "about $0.02 to $0.08" in str(plan)
     assert "at least 120 s" in str(plan)
     assert plan.metadata()["plan.rows_to_ask"] == 100
     assert plan.metadata()["plan.least_seconds"] == 120

@@ -64,11 +64,14 @@ def test_a_page_on_standard_output(run: Run) -> None:
 
 
 def test_a_month_without_rows(run: Run, tmp_path: Path) -> None:
-    """The page is written, and on stderr stands which month would have rows."""
-    result = run("--month", "2025-07", "--out", str(tmp_path))
-    assert result.exit_code == 0
-    assert "no rows of 2025-07; the latest month with rows is 2026-03" in result.stderr
-    assert (tmp_path / "report-2025-07.html").exists()
+    """No page is written, the exit code says so, and on stderr stands which month has rows."""
+    for options in (("--out", str(tmp_path / "pages")), ("--out", "-"), ("--json",)):
+        result = run("--month", "2025-07", *options)
+        assert result.exit_code == 3
+        assert result.stdout == ""
+        assert "no rows of 2025-07" in result.stderr
+        assert "the latest month with rows is 2026-03" in result.stderr
+    assert not (tmp_path / "pages").exists()
 
 
 def test_what_is_no_month_is_wrong_usage(run: Run) -> None:

@@ -179,6 +179,26 @@ def test_recordings_alone_make_a_report(tmp_path: Path) -> None:
     assert headline_numbers(report.rows)["cost_usd"] == 0
 
 
+def test_sums_for_scripts_have_no_noise(tmp_path: Path) -> None:
+    """Three tenths of a second are 0.3, not 0.30000000000000004."""
+    path, day = str(tmp_path / "tenths.duckdb"), date(2026, 5, 1)
+    rows = [
+        {
+            "partition_date": day,
+            "recording_id": name,
+            "path": name,
+            "file_name": f"{name}.ogg",
+            "size_bytes": 1,
+            "sha256": "",
+            "status": "ok",
+            "duration_seconds": 0.1,
+        }
+        for name in "abc"
+    ]
+    replace_partition(path, RECORDINGS, [day], pd.DataFrame(rows))
+    assert headline_numbers(make_report(path, Month(2026, 5)).rows)["audio_seconds"] == 0.3
+
+
 def test_unknown_prices_are_unknown(tmp_path: Path) -> None:
     """A month in which nothing has a price does not cost nothing."""
     path, day = str(tmp_path / "unknown.duckdb"), date(2026, 5, 1)
@@ -209,6 +229,6 @@ def test_many_models_share_the_colours(tmp_path: Path) -> None:
     assert report.rows.totals.cost_usd == Decimal(820)
     chart = report.html.split("<figcaption>Cost by day</figcaption>")[1].split("</svg>")[0]
     assert chart.count('class="mark') == 7
-    assert ", others: 595.00 US dollars" in chart
+    assert ", others: $595.00<" in chart
     assert "p1/m19" in report.html  # the same model at two providers is two
     assert "p0/m0" in report.html

@@ -143,8 +143,8 @@ def test_months_know_their_neighbours() -> None:
 
 def test_numbers_for_people() -> None:
     """Unknown is a word; a share that is not all is never 100%."""
-    assert (usd(None), usd(0), usd(1234.5), usd(0.0123), usd(0.00000004)) == (
-        "unknown", "$0.00", "$1,234.50", "$0.012", "$0.00000004",
+    assert (usd(None), usd(0), usd(1234.5), usd(0.1035), usd(0.0123), usd(0.00000004)) == (
+        "unknown", "$0.00", "$1,234.50", "$0.10", "$0.012", "$0.00000004",
     )  # fmt: skip
     assert (share(999, 1000), share(1, 1000), share(0, 5), share(1, 0)) == ("99.9%", "0.1%", "0%", "–")
     assert (duration(4.25), duration(59), duration(90), duration(7200)) == (
