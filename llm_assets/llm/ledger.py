@@ -167,12 +167,6 @@ def book(
     return replace(answer, is_near=_is_near(answer, ledger, caps, owner))
 
 
-def spent_in(state: State, account: str) -> Spending:
-    """What an account has settled so far."""
-    entry = state.get("accounts", {}).get(account)
-    return Spending(*entry["spent"]) if entry else NOTHING
-
-
 def _is_new(state: State, owner: str, batch: int | None, now: float) -> bool:
     if batch is None:
         return True

@@ -69,11 +69,6 @@ def worst_nano_usd(
     return None if usd is None else int((usd * _BILLION).to_integral_value(ROUND_UP))
 
 
-def known_price(model: ModelConfig) -> bool:
-    """Whether a budget can be enforced on the model."""
-    return worst_price(model, input_tokens=1, output_tokens=1, audio_seconds=1) is not None
-
-
 def is_billed_by_time(model: ModelConfig) -> bool | None:
     """Whether a transcription costs by the minute rather than by tokens; None when the price is unknown."""
     prices = unit_prices(model, model.model, None)

@@ -14,6 +14,7 @@ from hypothesis import Phase, settings
 from llm_assets.clock import SystemClock
 from llm_assets.llm.databases.sql import SqlDatabase
 from llm_assets.llm.databases.sqlite import SqliteDatabase
+from llm_assets.llm.ledger import NOTHING, Spending
 from llm_assets.llm.quota.base import Operation, QuotaStore
 from llm_assets.llm.quota.database import DatabaseQuota
 from llm_assets.llm.quota.memory import MemoryQuota
@@ -31,6 +32,12 @@ START = 1_790_000_000.0
 _PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
 on_stores = settings(max_examples=15, deadline=None, phases=_PHASES)
 purely = settings(max_examples=250, deadline=None, phases=_PHASES)
+
+
+def spent_in(state: dict[str, Any], account: str) -> Spending:
+    """What an account of the budget's ledger has settled so far."""
+    entry = state.get("accounts", {}).get(account)
+    return Spending(*entry["spent"]) if entry else NOTHING
 
 
 class Shared:

@@ -8,11 +8,12 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared_stores import spent_in
 from virtual_time import LoopClock, run_virtual
 
 from llm_assets.errors import BudgetExceeded, RequestTooDear
 from llm_assets.llm.budget import Budget
-from llm_assets.llm.ledger import Reservation, Spending, spent_in
+from llm_assets.llm.ledger import Reservation, Spending
 from llm_assets.llm.models import BudgetConfig
 from llm_assets.llm.quota.memory import MemoryQuota
 

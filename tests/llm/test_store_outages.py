@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from scripted_server import ScriptedServer, scripted_server
+from shared_stores import spent_in
 
 from llm_assets.errors import StateUnavailable
 from llm_assets.llm import assemble
@@ -27,7 +28,7 @@ from llm_assets.llm.client import LLMClient
 from llm_assets.llm.databases.select import make_database
 from llm_assets.llm.databases.sql import SqlDatabase
 from llm_assets.llm.databases.sqlite import SqliteDatabase
-from llm_assets.llm.ledger import Spending, spent_in
+from llm_assets.llm.ledger import Spending
 from llm_assets.llm.models import ClientConfig, RetryConfig
 from llm_assets.llm.quota.database import DatabaseQuota
 from llm_assets.llm.quota.redis import RedisQuota

@@ -21,12 +21,12 @@ import pytest
 from honest_server import CAPACITY, CLIENTS, LIMITS, PER_SECOND, HonestServer, Told, asks
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from shared_stores import START, Do, Shared, on_stores, play_on_a_dict, purely
+from shared_stores import START, Do, Shared, on_stores, play_on_a_dict, purely, spent_in
 from virtual_time import LoopClock, run_virtual
 
 from llm_assets.errors import RateLimited, StateUnavailable
 from llm_assets.llm.budget import Budget
-from llm_assets.llm.ledger import NOTHING, Answer, Cap, Settled, Spending, book, spent_in
+from llm_assets.llm.ledger import NOTHING, Answer, Cap, Settled, Spending, book
 from llm_assets.llm.limits import Limiter
 from llm_assets.llm.models import BudgetConfig, Limits
 from llm_assets.llm.pools.exchange import exchange
