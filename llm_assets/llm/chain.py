@@ -70,9 +70,11 @@ class ModelChain:
         keys = journal_keys(request, self._shapes[-len(links) :])
         key = keys[0]
         while not self._same.begin(key):
+            tally.same_as = keys
             if (shared := await self._same.found(key)) is not None:
                 self._services.metrics.shared()
                 return shared._replace(from_journal=True)
+        tally.same_as = ()
         try:
             found = await self._answer(request, links, keys, tally)
         except BaseException as error:

@@ -107,6 +107,8 @@ class Exchange:
                 await journal.withdraw(call.key)
             raise
         finally:
+            if spent is None:
+                journal.leave_open(call.key)
             if returned is None:
                 failed = "no answer came" if is_sent else None
                 returned = Return(self._grant, answered=False, unsent=not is_sent, failed=failed)

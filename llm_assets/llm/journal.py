@@ -30,6 +30,7 @@ class Journal:
         self._run_id = run_id
         self._owner = owner
         self._lease_seconds = lease_seconds
+        self._left_open: set[bytes] = set()
 
     async def __aenter__(self) -> Self:
         self._state.show_alive(self._owner)
@@ -145,8 +146,15 @@ class Journal:
         )
         return self._state.run_together(rows.record, (answer, self._owner), durable=True)
 
+    def leave_open(self, key: bytes) -> None:
+        """The request may have been billed without an answer. Its intent stays, whatever becomes of the next
+        attempt, until there is an answer."""
+        self._left_open.add(key)
+
     async def withdraw(self, key: bytes) -> None:
-        """The request failed without an answer: nothing was billed, nothing is open."""
+        """The request failed and was not billed: nothing is open any more, unless an earlier attempt is."""
+        if key in self._left_open:
+            return
         values = {"key": key, "owner": self._owner}
         await self._state.run(lambda transaction: transaction.execute(rows.WITHDRAW, values).rowcount)
 

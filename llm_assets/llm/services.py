@@ -52,7 +52,8 @@ class Tally:
     """What one logical call has been through so far, over all attempts and models.
 
     `on_the_wire` while its request is sent and nothing but the answer is waited for. `may_be_billed` when it
-    was sent and no whole answer came.
+    was sent and no whole answer came. `same_as` are the journal keys of another call's request while this one
+    waits for its answer.
     """
 
     started_at: float
@@ -66,6 +67,7 @@ class Tally:
     uninformed_refusals: int = 0
     on_the_wire: bool = False
     may_be_billed: bool = False
+    same_as: tuple[bytes, ...] = ()
     sent_at: float = 0.0
     rounds: dict[str, Round] | None = None
 
@@ -131,6 +133,11 @@ class Services:
             raise ClientClosed(
                 "this was sent and no whole answer came before the client closed, so it may have been "
                 "billed (`llm-assets journal intents` lists such requests); asking again may pay twice"
+            )
+        if tally is not None and any(key in self.on_the_wire for key in tally.same_as):
+            raise ClientClosed(
+                "the client is closing, and another call has sent the same: its answer, if it comes, is in "
+                "the journal; ask again with another client, which pays for it only if it did not come"
             )
         raise ClientClosed("the client is closing, so this was not sent; ask again with another client")
 

@@ -13,6 +13,7 @@ from scripted_server import ScriptedServer, answer, error, scripted_server
 
 from llm_assets.errors import ClientClosed
 from llm_assets.llm.client import LLMClient
+from llm_assets.llm.journal_contents import open_contents
 from llm_assets.llm.models import ClientConfig
 from llm_assets.llm.requests import ChatRequest, Message, Outcome
 
@@ -191,3 +192,36 @@ async def test_who_waits_to_try_again_is_told_what_became_of_the_first_try() -> 
         with pytest.raises(ClientClosed, match="was sent"):
             await waiting
         assert len(server.requests) == 1
+
+
+async def test_who_shares_a_call_is_told_that_it_is_on_its_way(tmp_path: Path) -> None:
+    """Whoever waits for the answer to the same request finds it in the journal, and pays nothing again."""
+    async with scripted_server() as server:
+        chain = config(server, state=str(tmp_path / "state.sqlite"))
+        async with one_on_the_wire(server, chain) as (client, sent):
+            same = asyncio.create_task(client.call(ask("sent")))
+            await settle_down()
+            closing = asyncio.create_task(client.__aexit__(None, None, None))
+            with pytest.raises(ClientClosed, match=r"another call has sent the same.*in the journal"):
+                await same
+            server.gate.set()  # type: ignore[union-attr]
+            await asyncio.wait([sent, closing])
+        async with LLMClient(chain) as again:
+            assert (await again.call(ask("sent"))).from_journal
+
+
+async def test_what_may_have_been_billed_stays_open_when_its_retry_fails(tmp_path: Path) -> None:
+    """The retry was surely not billed, the first attempt maybe: a person still sees it among the intents."""
+
+    def script(request: dict[str, Any], number: int) -> Any:
+        return {} if number == 1 else error(500, "broken")
+
+    state = str(tmp_path / "state.sqlite")
+    retry = {"max_attempts": 2, "first_wait_seconds": 0.001}
+    async with scripted_server(script) as server:
+        async with LLMClient(config(server, state=state, retry=retry)) as client:
+            for text in ("maybe billed", "surely not billed"):
+                assert (await client.call(ask(text))).answer is None
+        assert len(server.requests) == 4
+    async with open_contents(state) as contents:
+        assert len(await contents.open_intents()) == 1
