@@ -55,10 +55,12 @@ class Noticed:
     def packets(self, container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
         """The track's packets, see `container.packets`."""
         self._channels = stream.codec_context.channels
-        times = PacketTimes(stream)
-        stamps = Stamps() if are_stamped(container) else None
+        if not are_stamped(container):
+            yield from packets(container, stream)
+            return
+        times, stamps = PacketTimes(stream), Stamps()
         for packet in packets(container, stream):
-            if stamps is not None and packet.size and not self.has_gap:
+            if packet.size and not self.has_gap:
                 start_seconds, length_seconds = times.start_seconds(packet), times.length_seconds(packet)
                 self.has_gap = stamps.missing(start_seconds, length_seconds) > 0
             yield packet
