@@ -113,7 +113,7 @@ class Check:
 
 
 def _of_days(failing: Sequence[str], days: int) -> str | None:
-    return f"On {len(failing)} of {days} days; {failing[0]}" if failing else None
+    return f"Fails on {len(failing)} of {days} days. {failing[0]}" if failing else None
 
 
 def _list(lines: Sequence[str]) -> dg.MarkdownMetadataValue:
@@ -216,7 +216,7 @@ def _budget_use(facts: Facts, limits: CheckLimits) -> Judged:
     numbers |= {f"spent_of_{name}_usd": float(used[name]) for name in shares}
     numbers |= {f"share_of_{name}": round(share, 4) for name, share in shares.items()}
     if all(share <= limits.budget_share for share in shares.values()):
-        return True, None, numbers
+        return True, None if shares else "There is no budget in USD.", numbers
     name, share = max(shares.items(), key=lambda each: each[1])
     return False, f"{share:.0%} of the budget of the {name} ({caps[name]} USD) is spent.", numbers
 
@@ -227,7 +227,9 @@ def _quota_use(facts: Facts, limits: CheckLimits) -> Judged:
     shares = {name.rpartition("/")[2]: use.share for name, use in quota.items() if "day" in name}
     numbers: dict[str, Any] = {name.replace(" ", "."): round(share, 4) for name, share in shares.items()}
     tight = [name for name, share in shares.items() if share > limits.quota_share]
-    said = f"Little is left of today's {', '.join(sorted(tight))}." if tight else None
+    said = None if shares else "No limit per day is known of the models that were asked."
+    if tight:
+        said = f"Little is left of today's {', '.join(sorted(tight))}."
     return not tight, said, numbers
 
 

@@ -50,5 +50,7 @@ def make_insights(
         before=planned.announce,
     )
     gathered.raise_if_mendable(extractor.name)
-    plan = planned.plan.metadata() if planned.plan else {}
+    # As all that is of the run: where it made several days, each of them shows it.
+    known = planned.plan.metadata() if planned.plan else {}
+    plan = {f"run.{name}": value for name, value in known.items()}
     return StageResult(table=table, rows=gathered.rows(), asked=asked, more=plan)

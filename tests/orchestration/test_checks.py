@@ -194,6 +194,7 @@ def test_what_a_run_spent_is_held_against_its_budgets() -> None:
     }
     assert judged(BUDGET_USE, rows=made(), metrics=spent, budget=BudgetConfig()).passed
     assert judged(BUDGET_USE, rows=made()).passed
+    assert judged(BUDGET_USE, rows=made()).description == "There is no budget in USD."
 
 
 def test_what_others_spent_of_the_day_counts() -> None:
@@ -210,6 +211,9 @@ def test_limits_per_day_that_are_nearly_used_up_are_noticed() -> None:
     """Those per minute are there to be used."""
     quota = {"p/requests per minute": QuotaUse(99, 100), "p/tokens per day": QuotaUse(50, 100)}
     assert judged(QUOTA_USE, rows=made(), metrics=metrics(quota=quota)).passed
+    unknown = judged(QUOTA_USE, rows=made(), metrics=metrics(quota={}))
+    assert unknown.passed
+    assert unknown.description == "No limit per day is known of the models that were asked."
     quota["p/requests per day"] = QuotaUse(95, 100)
     result = judged(QUOTA_USE, rows=made(), metrics=metrics(quota=quota))
     assert not result.passed
@@ -299,7 +303,7 @@ def test_a_run_of_several_days_is_fine_when_each_day_is() -> None:
     result = TURNED_DOWN.result(Facts(rows=rows, days=DAYS), limits)
     assert not result.passed
     assert result.description == (
-        "On 1 of 3 days; 2026-03-03: 2 of 50 answers were refused or of no use (4%, allowed 3%)."
+        "Fails on 1 of 3 days. 2026-03-03: 2 of 50 answers were refused or of no use (4%, allowed 3%)."
     )
     assert result.metadata["days"].value == "2026-03-02...2026-03-04"
     assert "2026-03-03" in str(result.metadata["failing_days"].value)
@@ -320,7 +324,9 @@ def test_what_is_missing_upstream_is_said_of_its_day() -> None:
     upstream = of_days(*["ok"] * 6)
     rows = upstream.at([0, 1, 3, 4, 5])
     result = ROW_PER_RECORDING.result(Facts(rows=rows, upstream=upstream, days=DAYS), USUAL_LIMITS)
-    assert result.description == "On 1 of 3 days; 2026-03-03: 1 rows are missing, 0 came out of nothing."
+    assert (
+        result.description == "Fails on 1 of 3 days. 2026-03-03: 1 rows are missing, 0 came out of nothing."
+    )
 
 
 @pytest.mark.parametrize("days_a_run", [1, 7])

@@ -107,7 +107,7 @@ def plan_of(result: dg.ExecuteInProcessResult, asset: str) -> tuple[Any, ...]:
     """Rows to ask, rows answered, rows without a model; as the metadata of the materialization says."""
     (event,) = result.asset_materializations_for_node(asset)
     return tuple(
-        event.metadata[f"plan.rows_{name}"].value for name in ("to_ask", "answered", "without_model")
+        event.metadata[f"run.plan.rows_{name}"].value for name in ("to_ask", "answered", "without_model")
     )
 
 
@@ -237,7 +237,7 @@ def test_calls_of_hours_are_rows_like_all_others(project: Project, emulator: Emu
     result = dg.materialize([long_transcripts, feelings], partition_key=DAY, resources=project.resources)
     assert result.success
     (event,) = result.asset_materializations_for_node("feelings")
-    assert event.metadata["plan.rows_in_parts"].value == 2
+    assert event.metadata["run.plan.rows_in_parts"].value == 2
     rows = project.rows("SELECT recording_id, status, sentiment, input_tokens FROM feelings ORDER BY 1")
     assert [row[:3] for row in rows] == [
         ("hours", "ok", "negative"),
@@ -265,7 +265,7 @@ def test_a_call_of_hours_that_is_answered_is_not_planned_again(project: Project,
     def planned() -> tuple[int, ...]:
         result = dg.materialize([long_transcripts, feelings], partition_key=DAY, resources=project.resources)
         (event,) = result.asset_materializations_for_node("feelings")
-        names = ("plan.rows_answered", "plan.rows_to_ask", "plan.tokens_most")
+        names = ("run.plan.rows_answered", "run.plan.rows_to_ask", "run.plan.tokens_most")
         return tuple(event.metadata[name].value for name in names)
 
     new = planned()
