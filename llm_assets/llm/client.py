@@ -15,13 +15,14 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import AsyncExitStack
 from decimal import Decimal
 from types import AsyncGeneratorType, TracebackType
-from typing import Any, Self
+from typing import Self
 
 from llm_assets.clock import Clock, SystemClock
 from llm_assets.errors import CallFailed, ClientClosed, ConfigurationError, RunStopped, StateUnavailable
 from llm_assets.llm.assemble import make_chains, open_services
 from llm_assets.llm.chain import ModelChain
 from llm_assets.llm.checked import no_request, require_usable
+from llm_assets.llm.closing import CallsUnderWay, drain, give_up_what_is_overdue
 from llm_assets.llm.kept import KeptAnswers
 from llm_assets.llm.metrics import Metrics
 from llm_assets.llm.models import ClientConfig
@@ -33,8 +34,6 @@ from llm_assets.llm.tokens import TokenCounter
 
 _LOG = logging.getLogger(__name__)
 _SIGN_OF_LIFE_SECONDS = 20.0
-# A wait that is over before anybody wonders needs no words.
-_SILENT_DRAIN_SECONDS = 5.0
 _CLOSED = "the client is closed, so this was not sent; ask again with another client"
 
 
@@ -68,10 +67,8 @@ class LLMClient:
         self._services: Services | None = None
         self._chains: dict[Endpoint, ModelChain] = {}
         self._heart: asyncio.Task[None] | None = None
-        self._calls: dict[asyncio.Task[Any], Tally] = {}
+        self._calls = CallsUnderWay()
         self._runs: set[AsyncGenerator[Outcome]] = set()
-        self._turned_away: set[asyncio.Task[Any]] = set()
-        self._last_call_ended = asyncio.Event()
         self._closed = False
         self.metrics = Metrics()
 
@@ -99,14 +96,11 @@ class LLMClient:
             self._heart.cancel()
         try:
             if self._services is not None:
-                self._turn_away_who_waits(self._services)
-                if self._services.on_the_wire:
-                    by_cancellation = kind is not None and not issubclass(kind, Exception)
-                    tasks = {exchange.task for exchange in self._services.on_the_wire.values()}
-                    await self._drain(tasks, say_so=by_cancellation)
-                while self._calls:  # they hand back what they held
-                    self._last_call_ended.clear()
-                    await self._last_call_ended.wait()
+                self._services.closing = True  # nothing new is sent from now on
+                self._calls.turn_away_who_waits()
+                by_cancellation = kind is not None and not issubclass(kind, Exception)
+                await drain(self._services, self._drain_seconds, self._warn, say_so=by_cancellation)
+                await self._calls.ended()
                 await self._stop_runs()
         finally:
             self._services, self._closed = None, True
@@ -127,8 +121,8 @@ class LLMClient:
         chain = self._chain_of(request)
         task = asyncio.current_task()
         assert task is not None
-        cancelled_before = task.cancelling()
-        self._calls[task] = tally
+        already = task.cancelling()
+        self._calls.begin(task, tally)
         self.metrics.start()
         try:
             found = await chain.answer(require_usable(request), tally)
@@ -139,16 +133,13 @@ class LLMClient:
             outcome = failed(request, error, tally, services.clock.now())
         except BaseException as error:
             self.metrics.stop()
-            if isinstance(error, asyncio.CancelledError) and self._wanted_by_us_alone(task, cancelled_before):
+            if isinstance(error, asyncio.CancelledError) and self._calls.is_turned_away(task, already):
                 services.require_open(tally)
             raise
         else:
             outcome = answered(request, found, tally, services.clock.now())
         finally:
-            del self._calls[task]
-            if services.closing:
-                self._turned_away.discard(task)
-                self._last_call_ended.set()
+            self._calls.end(task)
         self.metrics.add(outcome)
         return outcome
 
@@ -212,52 +203,13 @@ class LLMClient:
             raise ConfigurationError(f"the {request.endpoint} chain names no model; give it at least one")
         return chain
 
-    def _turn_away_who_waits(self, services: Services) -> None:
-        """Nothing new is sent from now on, so nobody has to wait for it."""
-        services.closing = True
-        for task, tally in self._calls.items():
-            if not tally.on_the_wire:
-                self._turned_away.add(task)
-                task.cancel()
-
-    def _wanted_by_us_alone(self, task: asyncio.Task[Any], cancelled_before: int) -> bool:
-        """Whether a cancellation came from closing and from nobody else."""
-        return task in self._turned_away and task.uncancel() <= cancelled_before
-
     async def _beat(self) -> None:
         """Keep what this client has reserved, and what it has sent, while its calls take long."""
         assert self._services is not None
         while True:
             await asyncio.sleep(_SIGN_OF_LIFE_SECONDS)
-            self._give_up_what_is_overdue(self._services)
+            give_up_what_is_overdue(self._services)
             # A store that is gone is noticed by the calls that need it; the next beat tries again.
             with contextlib.suppress(StateUnavailable):
                 await self._services.journal.show_alive()
                 await self._services.budget.flush()
-
-    @staticmethod
-    def _give_up_what_is_overdue(services: Services) -> None:
-        """A server that answers drop by drop is never silent for long enough to be timed out."""
-        now = services.clock.now()
-        for exchange in services.on_the_wire.values():
-            if now > exchange.give_up_at:
-                exchange.task.cancel()
-
-    async def _drain(self, late: set[asyncio.Task[None]], *, say_so: bool) -> None:
-        """Let exchanges that were sent finish and reach the journal; cancel those that take too long."""
-        if say_so and self._drain_seconds > _SILENT_DRAIN_SECONDS:
-            self._warn(
-                f"waiting up to {self._drain_seconds:.0f} s for {len(late)} answers on their way, which "
-                "may be billed; interrupt again to give them up"
-            )
-        try:
-            _, late = await asyncio.wait(late, timeout=self._drain_seconds)
-        finally:
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
-                self._warn(
-                    f"{len(late)} requests on their way were given up and may be billed; "
-                    "`llm-assets journal intents` lists them"
-                )
