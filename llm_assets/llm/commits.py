@@ -20,6 +20,8 @@ from llm_assets.llm.databases.base import Database, OutOfReach, Transaction
 
 _RETRY_EVERY_SECONDS = 0.05
 _OPEN_AGAIN_SECONDS = 0.2
+# As SQLite and Postgres say it.
+_NO_ROOM = ("disk is full", "No space left on device", "Disk quota exceeded")
 
 
 @dataclass(slots=True)
@@ -142,7 +144,7 @@ class Commits:
                 with database.transaction(durable=durable) as transaction:
                     _do_all(batch, transaction)
             except database.errors as error:
-                message = f"{database.name} cannot be used: {_first_line(error)}"
+                message = f"{database.name} cannot be used: {_first_line(error)}{_advice(error)}"
                 if not database.is_passing(error):
                     return StateUnavailable(message)
                 if time.monotonic() >= give_up_at:
@@ -167,3 +169,9 @@ def _do_all(batch: list[Job], transaction: Transaction) -> None:
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def _advice(error: Exception) -> str:
+    if not any(sign in str(error) for sign in _NO_ROOM):
+        return ""
+    return ". Make room on its disk and run again: answers in the journal are not paid for again"

@@ -279,3 +279,20 @@ def test_without_a_schema_the_one_in_the_instructions_is_followed() -> None:
     schema = object_of(sentiment={"type": "string", "enum": ["good", "bad"]}, intent=TEXT)
     told = ("system", f"Answer with one JSON object that satisfies this JSON schema:\n{json.dumps(schema)}")
     assert json.loads(json_answer((told, *TURNS), None)) == {"sentiment": "bad", "intent": "refund"}
+
+
+KEYS: dict[str, Any] = {
+    "texts": TEXT,
+    "members": {"type": "string", "enum": ["red", "green", "blue"]},
+    "numbers": {"type": "integer", "minimum": 3},
+}
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("least", [0, 1, 3])
+def test_a_mapping_has_no_key_twice(key: str, least: int) -> None:
+    """Strict schemas write a mapping as a list of keys and values, which has to become one again."""
+    entries = {"type": "array", "items": object_of(key=KEYS[key], value=TEXT), "minItems": least}
+    found = answer(object_of(topics=entries))["topics"]
+    keys = [entry["key"] for entry in found]
+    assert len(keys) == len(set(keys)) >= least

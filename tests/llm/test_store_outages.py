@@ -520,3 +520,16 @@ async def test_what_postgres_committed_and_could_not_tell_is_done_once(
             await store.transact("lossy", add_one)
             await wire.lost.wait()
             assert await store.transact("lossy", lambda state, now: state["n"]) == 1
+
+
+async def test_a_full_disk_says_what_to_do(tmp_path: Path) -> None:
+    """Nothing is paid for again, so to make room and to run again is all there is to do."""
+
+    def fill(transaction: Any) -> None:
+        transaction.execute("PRAGMA max_page_count = 1")
+        transaction.execute("CREATE TABLE filling (data)")
+        transaction.execute("INSERT INTO filling VALUES (zeroblob(100000000))")
+
+    async with State(make_database(str(tmp_path / "state.sqlite"))) as state:
+        with pytest.raises(StateUnavailable, match=r"state\.sqlite.*disk is full\. Make room on its disk"):
+            await state.run(fill)

@@ -25,9 +25,10 @@ from llm_assets.errors import (
     RunStopped,
     ServerFailed,
 )
+from llm_assets.llm.http import HttpResponse
 from llm_assets.llm.models import ModelConfig
 from llm_assets.llm.providers.anthropic import AnthropicProvider
-from llm_assets.llm.providers.failures import _SECRETS, _TRACE_OF_A_SECRET
+from llm_assets.llm.providers.failures import _SECRETS, _TRACE_OF_A_SECRET, Failures
 from llm_assets.llm.providers.openai import OpenAIProvider
 from llm_assets.llm.requests import ChatRequest, Message
 from llm_assets.llm.transport import Transport
@@ -304,3 +305,12 @@ def test_a_key_that_is_a_plain_word_leaves_other_words_alone() -> None:
 def test_what_is_not_looked_at_closely_holds_no_key(text: str):
     """Texts without a trace of a key are left as they are, and none of the patterns would find one."""
     assert _TRACE_OF_A_SECRET.search(text) or not _SECRETS.search(text)
+
+
+@pytest.mark.parametrize("told", ["no such key", "no such key."])
+def test_a_refused_key_is_said_in_whole_sentences(told: str) -> None:
+    """What to do is a sentence of its own, however the server ends its own."""
+    refused = Failures("openai", "secret", "OPENAI_API_KEY").of(
+        HttpResponse(401, {}, json.dumps({"error": {"message": told}}).encode())
+    )
+    assert "refused the credentials: no such key. Set OPENAI_API_KEY" in str(refused)

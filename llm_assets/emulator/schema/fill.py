@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from llm_assets.emulator.schema.accepts import Unsatisfiable, accepts
 from llm_assets.emulator.schema.check import Schema, as_schema, definition, types_of
+from llm_assets.emulator.schema.entries import is_entry, with_distinct_keys
 from llm_assets.emulator.schema.enums import Synonyms, enum_values, member, names_member, plain
 from llm_assets.emulator.schema.height import Heights
 from llm_assets.emulator.schema.numbers import number
@@ -107,7 +108,11 @@ class _Filler:
         known = [] if empty else [part for part in _listed(suggestion) if self._can_say(items, part)]
         wanted = known[: most if isinstance(most, int) else None]
         wanted += [UNKNOWN] * (least - len(wanted))
-        return [self.value(items, part, name) for part in wanted]
+        values = [self.value(items, part, name) for part in wanted]
+        entry = self._resolved(items)
+        if not is_entry(entry):
+            return values
+        return with_distinct_keys(values, self._resolved(as_schema(entry["properties"]["key"])), least)
 
     def _named(self, schema: Schema, suggestion: Suggestion) -> Suggestion:
         """Of several things that are known, the first that the enum has a member for."""

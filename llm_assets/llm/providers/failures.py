@@ -142,7 +142,7 @@ class Failures:
             )
         if status == 401 or (status == 403 and _is_about_the_key(told)):
             return CredentialsRefused, (
-                f"{self._provider} refused the credentials: {told.message} "
+                f"{self._provider} refused the credentials: {_sentence(told.message)} "
                 f"Set {self._key_setting} to a key that may use this model."
             )
         return _kind(status, told), f"{self._provider}: {told.message}"
@@ -194,6 +194,11 @@ class Failures:
         if _TRACE_OF_A_SECRET.search(text):
             text = _SECRETS.sub("[key]", text)
         return text if len(text) <= most else f"{text[:most].rstrip()} …"
+
+
+def _sentence(text: str) -> str:
+    """Something follows it, and not every server ends its messages with a full stop."""
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 def _where_it_stands(secret: str) -> re.Pattern[str]:
