@@ -13,15 +13,16 @@ from llm_assets.errors import LLMAssetsError
 
 # The backspace-b lines keep click from filling the paragraph.
 _EPILOG = """\b
-It counts what is there: rows of the tables, and answers in the journal, which cost nothing
-again. Nothing is asked, and nothing is written. Recordings that no run has read yet are only
-listed: materialize `recordings`, which asks no model, to have them counted as well. What is
-not transcribed yet is estimated by its length.
+It counts what is there: rows of the tables, and answers in the journal, which
+cost nothing again. Nothing is asked, and no table or state is written.
+Recordings that no run has read yet are only listed: materialize `recordings`,
+which asks no model, to have them counted as well. What is not transcribed yet
+is estimated by its length.
 
 \b
-Costs are a range: nobody knows the length of answers beforehand. Repairs and fallbacks come on
-top. A recording counts as transcribed when a model of the chain has answered for it, also with
-another language, prompt or keywords.
+Costs are a range: nobody knows the length of answers beforehand. Repairs and
+fallbacks come on top. A recording counts as transcribed when a model of the
+chain has answered for it, also with another language, prompt or keywords.
 
 \b
 Exit codes: 0 the plan is shown, 1 it cannot be made, 2 wrong usage.

@@ -9,6 +9,7 @@ other asset says its own columns in its definition metadata, under `dagster/colu
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,12 @@ class DuckDBFrameIOManager(dg.ConfigurableIOManager):
         table = _table_of(key, metadata)
         require_own_table(self.path, table.name, key.to_user_string(), note=False)
         require_fit(self.path, table)
+
+    def stored(self, key: dg.AssetKey, metadata: Mapping[str, Any], days: Sequence[date]) -> Rows:
+        """The rows of an asset's days as they are stored, for who is no run. Raises WarehouseMissing."""
+        from llm_assets.warehouse.read import read_rows
+
+        return read_rows(self.path, _table_of(key, metadata), days)
 
     def load_input(self, context: dg.InputContext) -> DataFrame | Rows:
         from llm_assets.warehouse.read import read_partition, read_rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -12,9 +13,12 @@ import dagster as dg
 import pytest
 from fake_openai import FakeOpenAI, write_wav
 
+from llm_assets import DuckDBFrameIOManager, OpenAIResource, build_audio_insights
 from llm_assets.cli.main import run
 from llm_assets.definitions import build_definitions
 from llm_assets.orchestration.jobs import JOB_NAME
+from llm_assets.orchestration.plan_days import RecordingsPlan, plan_days
+from llm_assets.orchestration.project_stages import ProjectStages
 from llm_assets.orchestration.settings import Settings
 
 DAY = "2026-03-02"
@@ -183,6 +187,28 @@ def test_the_project_around_is_planned(
     plan = planner.plan()
     assert plan["recordings"] == [{"asset": "sales/recordings", "rows": 0, "not_read_yet": 4}]
     assert list(rows(plan)) == ["sales/transcripts", "sales/moods"]
+
+
+class Theirs(DuckDBFrameIOManager):
+    """One that may do something with the rows, so it is asked as Dagster asks."""
+
+
+def test_rows_that_another_io_manager_keeps_are_counted(planner: Planner) -> None:
+    """As they would be read in a run; what was never materialized is only estimated."""
+    planner.run("recordings")
+    settings = Settings.from_env()
+    resources = {
+        "openai": OpenAIResource(base_url="http://127.0.0.1:9/v1", chat=["gpt-6-luna"]),
+        "io_manager": Theirs(path=settings.duckdb_path),
+    }
+    days = dg.DailyPartitionsDefinition(DAY)
+    definitions = dg.Definitions.merge(
+        build_audio_insights(settings.recordings, days), dg.Definitions(resources=resources)
+    )
+    with ProjectStages(definitions) as project:
+        plan = asyncio.run(plan_days(project, [DAY]))
+    assert plan.recordings == [RecordingsPlan(asset="recordings", rows=4, unread=0)]
+    assert [(each.rows, each.to_ask, each.estimated) for each in plan.plans] == [(4, 2, 0), (4, 2, 2)]
 
 
 @pytest.mark.parametrize(
