@@ -22,12 +22,14 @@ _LATER = (
 _OBJECTS_BETWEEN_LOOKS = 10_000
 
 
-def prepare(selected: Collection[dg.AssetKey] | None) -> None:
+def prepare(selected: Collection[dg.AssetKey] | None, *, is_decoding: bool) -> None:
     """Leave what Dagster has loaded to itself, and load meanwhile what the next assets need.
 
-    `selected` are the run's assets. The first one waits for a process that decodes to start, the next ones
-    call models.
+    `selected` are the run's assets. One that is decoding waits for a process that does, so that one starts
+    first; the next ones call models.
     """
+    if is_decoding:
+        _begin_to_decode()
     _leave_what_is_loaded()
     if has_more_to_come(selected):
         _load_later()
@@ -36,6 +38,14 @@ def prepare(selected: Collection[dg.AssetKey] | None) -> None:
 def has_more_to_come(selected: Collection[dg.AssetKey] | None) -> bool:
     """Whether the run makes more than one asset. None is selected where a job is run as a whole."""
     return len(selected or ()) != 1
+
+
+@cache
+def _begin_to_decode() -> None:
+    from llm_assets.recordings.spare_workers import SPARES
+    from llm_assets.recordings.workers import DEFAULT_MEMORY_BYTES
+
+    SPARES.begin(DEFAULT_MEMORY_BYTES)
 
 
 @cache

@@ -170,7 +170,7 @@ def build_stage_asset(stage: StageAsset, surroundings: Surroundings) -> dg.Asset
         def asset(context: dg.AssetExecutionContext, **inputs: Any):
             from llm_assets.orchestration import run_process
 
-            run_process.prepare(context.run.asset_selection)
+            run_process.prepare(context.run.asset_selection, is_decoding=stage.source is not None)
             from llm_assets.orchestration.rows import received
             from llm_assets.orchestration.stage_result import Judging, told
 

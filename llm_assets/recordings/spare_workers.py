@@ -8,8 +8,10 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from llm_assets.errors import WorkersUnavailable
 from llm_assets.recordings.worker_pool import Worker
 
 _KEPT_SECONDS = 20.0
@@ -27,6 +29,11 @@ class SpareWorkers:
     )
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _process: int = field(default_factory=os.getpid)
+
+    def begin(self, memory_bytes: int) -> None:
+        """Start one ahead of need. If the system starts none, who needs it is told."""
+        with suppress(WorkersUnavailable):
+            self.keep(Worker.begin(memory_bytes), memory_bytes)
 
     def take(self, memory_bytes: int) -> Worker | None:
         """One that is alive and may take so much memory, if there is one."""

@@ -45,38 +45,47 @@ class Worker:
 
     def __init__(self, process: subprocess.Popen[bytes], ours: socket.socket) -> None:
         self._process, self._socket = process, ours
+        self._began, self._is_new = time.monotonic(), True
         self.start_seconds = 0.0
         self._to: asyncio.StreamWriter
         self._back: asyncio.StreamReader
 
     @classmethod
-    async def start(cls, memory_bytes: int) -> Self:
-        """Start one and wait until it has imported everything.
+    def begin(cls, memory_bytes: int) -> Self:
+        """Start one, and leave it to itself while it imports everything.
 
         Raises:
-            WorkersUnavailable: it does not come up. That is no recording's fault.
+            WorkersUnavailable: the system starts none. That is no recording's fault.
         """
-        began = time.monotonic()
         try:
-            worker = cls(*_started(memory_bytes))
+            return cls(*_started(memory_bytes))
         except OSError as error:
             raise _cannot_start(error) from error
-        try:
-            await worker.attached()
-            await worker.receive(_START_SECONDS)
-        except BaseException as error:
-            await worker.kill()
-            raise (_cannot_start(error) if isinstance(error, WorkerDied) else error) from error
-        worker.start_seconds = time.monotonic() - began
-        return worker
+
+    @classmethod
+    async def start(cls, memory_bytes: int) -> Self:
+        """Start one and wait until it has imported everything. Raises WorkersUnavailable."""
+        return await cls.begin(memory_bytes).attached()
 
     @property
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
     async def attached(self) -> Self:
-        """Speak to it from the running loop, through a socket of the loop's own."""
-        self._back, self._to = await asyncio.open_connection(sock=self._socket.dup())
+        """Speak to it from the running loop, through a socket of the loop's own, once it has come up.
+
+        Raises:
+            WorkersUnavailable: it does not come up.
+        """
+        try:
+            self._back, self._to = await asyncio.open_connection(sock=self._socket.dup())
+            if self._is_new:
+                await self.receive(_START_SECONDS)
+        except BaseException as error:
+            await self.kill()
+            raise (_cannot_start(error) if isinstance(error, WorkerDied) else error) from error
+        if self._is_new:
+            self._is_new, self.start_seconds = False, time.monotonic() - self._began
         return self
 
     def detach(self) -> None:

@@ -16,7 +16,7 @@ PREPARED = """
 import gc, sys, time
 from llm_assets.orchestration.run_process import prepare
 
-prepare(None)
+prepare(None, is_decoding=False)
 while "genai_prices.data" not in sys.modules:
     time.sleep(0.05)
 print("llm_assets.llm.client" in sys.modules, gc.get_freeze_count() > 0)

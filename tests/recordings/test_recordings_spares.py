@@ -82,6 +82,28 @@ def test_the_last_step_that_needs_workers_ends_them(spares: SpareWorkers) -> Non
     assert asked(spares) != first
 
 
+def test_one_that_was_started_ahead_does_the_first_job(spares: SpareWorkers) -> None:
+    """Who needs it waits no longer than until it has come up."""
+    spares.begin(MEMORY_BYTES)
+    ahead = spares.take(MEMORY_BYTES)
+    assert ahead is not None
+    spares.keep(ahead, MEMORY_BYTES)
+    asked(spares)
+    assert spares.take(MEMORY_BYTES) is ahead
+    ahead.end()
+
+
+def test_one_that_was_started_ahead_and_died_is_replaced(spares: SpareWorkers) -> None:
+    """It is nobody's fault, and nobody waits for it."""
+    spares.begin(MEMORY_BYTES)
+    ahead = spares.take(MEMORY_BYTES)
+    assert ahead is not None
+    ahead.end()
+    ahead.wait()
+    spares.keep(ahead, MEMORY_BYTES)
+    assert asked(spares)
+
+
 def test_one_with_other_bounds_is_another(spares: SpareWorkers) -> None:
     """What a process may take is bound when it starts."""
     assert asked(spares) != asked(spares, MEMORY_BYTES * 2)
