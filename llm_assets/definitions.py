@@ -16,6 +16,7 @@ from llm_assets.orchestration.partitions import daily_partitions
 from llm_assets.orchestration.report_asset import build_report_asset
 from llm_assets.orchestration.resource import OpenAIResource
 from llm_assets.orchestration.settings import Settings
+from llm_assets.recordings.source import RecordingSource
 
 
 def build_definitions(
@@ -34,7 +35,8 @@ def build_definitions(
         executor=dg.in_process_executor,
     )
     days = daily_partitions(settings)
-    pipeline = build_audio_insights(settings.recordings, days, **options)
+    recordings = RecordingSource.of(settings.recordings).named("LLM_ASSETS_RECORDINGS")
+    pipeline = build_audio_insights(recordings, days, **options)
     stages = [asset.key for asset in pipeline.assets or () if isinstance(asset, dg.AssetsDefinition)]
     report = build_report_asset(settings.duckdb_path, days, stages)
     return dg.Definitions.merge(pipeline, dg.Definitions(assets=[report]), surroundings)

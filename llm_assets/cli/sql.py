@@ -12,6 +12,7 @@ from typing import IO, cast
 
 import click
 
+from llm_assets.cli.not_written import not_written_yet
 from llm_assets.cli.sql_formats import WRITERS
 from llm_assets.cli.tables_place import NothingThere, configured_database
 from llm_assets.errors import WarehouseError, WarehouseMissing
@@ -83,7 +84,7 @@ def sql_command(sql: str | None, output_format: str, limit: int | None, database
     except WarehouseMissing as error:
         raise NothingThere.of(error) from error
     except WarehouseError as error:
-        raise QueryRefused(str(error)) from error
+        raise QueryRefused(not_written_yet(error) or str(error)) from error
 
 
 def _answer(path: str, sql: str | None, output_format: str, limit: int) -> None:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from llm_assets.errors import RecordingUnreadable
-from llm_assets.recordings.outage import unavailable
+from llm_assets.errors import RecordingsUnavailable, RecordingUnreadable
+from llm_assets.recordings.outage import locked, unavailable
 from llm_assets.recordings.place import FoundRecording
 from llm_assets.recordings.source import RecordingSource
 
@@ -38,7 +38,7 @@ class LocalPlace:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name) if folder else []
             names = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
         except OSError as error:
-            raise unavailable(self._source, str(error), error) from error
+            raise self._unlisted(error) from error
         yield from (name for name in names if name.startswith(start))
 
     def files(self, prefix: str, is_deep: bool) -> Iterator[FoundRecording]:
@@ -49,7 +49,7 @@ class LocalPlace:
             for file, is_astray in walked:
                 yield _listed(file, self._root, is_astray)
         except OSError as error:
-            raise unavailable(self._source, str(error), error) from error
+            raise self._unlisted(error) from error
 
     def present(self, paths: Sequence[str]) -> list[str]:
         return [path for path in paths if os.path.isfile(os.path.join(self._named, path))]
@@ -67,6 +67,11 @@ class LocalPlace:
         except OSError as error:
             raise RecordingUnreadable(f"cannot be read: {error.strerror or error}") from error
         yield target
+
+    def _unlisted(self, error: OSError) -> RecordingsUnavailable:
+        if isinstance(error, PermissionError) and error.filename is not None:
+            return locked(self._source, _first_locked(Path(os.fsdecode(error.filename))), error)
+        return unavailable(self._source, str(error), error)
 
     def _within(self, path: str) -> Path | None:
         """The folder of this path, as named and not as linked; None if there is none."""
@@ -95,6 +100,15 @@ def _walked(top: Path, root: Path, start: str, is_deep: bool) -> Iterator[tuple[
             seen.add(target)
         if not is_deep:
             return
+
+
+def _first_locked(path: Path) -> Path:
+    """On the way to what may not be listed the folder that keeps us out: it may lie above."""
+    by_effective_user = os.access in os.supports_effective_ids
+    for folder in (*reversed(path.parents), path):
+        if not os.access(folder, os.R_OK | os.X_OK, effective_ids=by_effective_user):
+            return folder
+    return path
 
 
 def _is_wanted(name: str, start: str) -> bool:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 from llm_assets.errors import RecordingsRefused, RecordingsUnavailable
 from llm_assets.recordings.source import RecordingSource
 
-VARIABLE = "LLM_ASSETS_RECORDINGS"
 _SECRET = re.compile(r"key|secret|token|pass|credential|signature|sas|connection_string", re.IGNORECASE)
 _SHORTEST_SECRET = 4
 # What file systems make of a wrong name, of credentials and of options that are not good.
@@ -31,7 +31,16 @@ def unavailable(
     kind = RecordingsRefused if is_refusal else RecordingsUnavailable
     return kind(
         f"The recordings at {source.place} cannot be listed: {without_secrets(reason, source)}. "
-        f"Check that place, the credentials for it, and {VARIABLE}."
+        f"Check that place, which is given as {source.given_as}, and the credentials for it."
+    )
+
+
+def locked(source: RecordingSource, folder: Path, error: OSError) -> RecordingsRefused:
+    """A folder of the place may not be looked into, so nobody knows what recordings would be missing."""
+    return RecordingsRefused(
+        f"The folder {folder} is locked: the user that runs this may not list it ({error.strerror}), so the "
+        f"recordings at {source.place} cannot be listed without leaving some out. Permit that user to read "
+        "and enter it (chmod u+rx by its owner), or move it elsewhere, and run again."
     )
 
 

@@ -15,7 +15,15 @@ from typing import Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from llm_assets.errors import ConfigurationError
 from llm_assets.recordings.layout import Layout, layout_of
@@ -105,6 +113,7 @@ class RecordingSource(_Frozen):
     hints: Hints = Hints()
     sidecars: bool = True
     continue_prompt: bool = False
+    _given_as: str = PrivateAttr(default="recordings")
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         shown = ((name, value) for name, value in super().__repr_args__() if name != "root")
@@ -136,6 +145,17 @@ class RecordingSource(_Frozen):
         """Another text whenever something changes about how recordings are heard, wherever they lie."""
         heard = self.model_dump(mode="json", include=OF_HEARING)
         return hashlib.sha256(json.dumps(heard, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def given_as(self) -> str:
+        """What a message calls the setting that the root was given as."""
+        return self._given_as
+
+    def named(self, setting: str) -> RecordingSource:
+        """The same source, given as this setting."""
+        copy = self.model_copy()
+        copy._given_as = setting
+        return copy
 
     def in_timezone(self, timezone: str) -> RecordingSource:
         """The same source, with this time zone if it names none."""

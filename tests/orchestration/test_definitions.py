@@ -13,7 +13,9 @@ import dagster as dg
 import pytest
 import yaml
 
+from llm_assets import build_audio_insights
 from llm_assets.definitions import build_definitions
+from llm_assets.orchestration.built_stages import stage_of
 from llm_assets.orchestration.jobs import JOB_NAME
 from llm_assets.orchestration.settings import Settings
 
@@ -50,6 +52,18 @@ def test_a_wrong_setting_is_said_when_the_project_loads() -> None:
     assert result.returncode != 0
     assert "LLM_ASSETS_START_DATE is 'foo'" in result.stderr
     assert "YYYY-MM-DD" in result.stderr
+
+
+def test_a_place_that_is_not_there_names_the_variable_only_where_it_gives_it() -> None:
+    """The variable gives the place to this project alone; others give it as `recordings`."""
+    days = dg.DailyPartitionsDefinition("2026-03-02")
+    settings = Settings.from_env({}, root=REPOSITORY)
+    for defs, given_as in (
+        (build_definitions(settings), "LLM_ASSETS_RECORDINGS"),
+        (build_audio_insights("/calls", days), "recordings"),
+    ):
+        built = stage_of(next(each for each in defs.assets or () if each.key.path[-1] == "recordings"))
+        assert built.stage.source.given_as == given_as
 
 
 def test_passwords_in_urls_stay_references(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from made_audio import put
 
-from llm_assets.errors import RecordingsUnavailable
+from llm_assets.errors import RecordingsRefused, RecordingsUnavailable
 from llm_assets.recordings.find import EXTENSIONS, find_recordings
 from llm_assets.recordings.source import RecordingSource
 
@@ -68,11 +72,49 @@ def test_a_day_without_a_folder_is_empty(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("root", ["nowhere", "memory://nowhere", "no-such-protocol://here"])
 def test_a_missing_root_says_what_to_set(tmp_path: Path, root: str) -> None:
-    """A root that is not there names itself and the variable that sets it."""
+    """A root that is not there names itself and what gave it: a variable only where one does."""
     root = root if "://" in root else str(tmp_path / root)
-    with pytest.raises(RecordingsUnavailable, match="LLM_ASSETS_RECORDINGS") as caught:
-        find_recordings(RecordingSource(root=root), DAY)
-    assert root in str(caught.value)
+    source = RecordingSource(root=root)
+    for given in (source, source.named("LLM_ASSETS_RECORDINGS").in_timezone("UTC")):
+        with pytest.raises(RecordingsUnavailable, match=f"which is given as {given.given_as}") as caught:
+            find_recordings(given, DAY)
+        assert root in str(caught.value)
+    assert ("LLM_ASSETS" in source.given_as, "LLM_ASSETS" in given.given_as) == (False, True)
+
+
+@contextmanager
+def somebody_who_is_not_root() -> Iterator[None]:
+    """Root may enter any folder."""
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.mark.parametrize(
+    ("locked", "mode"), [("calls/2026-03-02/a/b", 0), ("calls/2026-03-02", 0o400), ("calls", 0)]
+)
+def test_a_locked_folder_is_named_with_what_to_mend(locked: str, mode: int) -> None:
+    """The folder that keeps everybody out, not one below it that cannot be looked at either."""
+    with TemporaryDirectory() as folder:
+        top = Path(folder).resolve()
+        put(top, "calls/2026-03-02/a/b/c/x.mp3", b"sound")
+        put(top, "calls/2026-03-02/a/y.mp3", b"sound")
+        top.chmod(0o755)
+        if os.geteuid() == 0:
+            for each in (top, *top.rglob("*")):
+                os.chown(each, 65534, -1)
+        try:
+            (top / locked).chmod(mode)
+            with somebody_who_is_not_root(), pytest.raises(RecordingsRefused) as caught:
+                find_recordings(RecordingSource(root=top / "calls"), DAY)
+        finally:
+            (top / locked).chmod(0o755)
+    said = str(caught.value)
+    assert f"The folder {top / locked} is locked" in said
+    assert "chmod u+rx" in said
 
 
 def test_a_root_that_is_a_file_is_an_error(tmp_path: Path) -> None:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
+from warehouse_samples import DAYS, recording_row
 
 from llm_assets.cli.sql import sql_command
+from llm_assets.warehouse.replace import replace_partition
+from llm_assets.warehouse.tables import RECORDINGS
 from llm_assets.warehouse.turns import turn
 
 
@@ -132,6 +137,42 @@ def test_a_wrong_question_is_exit_code_1(run: Run) -> None:
     assert line[mark.index("^") :].startswith("nope")
     late = run("select error('late') from range(5000) where range = 4000", "--format", "csv")
     assert (late.exit_code, late.stdout) == (1, "")
+
+
+PROJECT = """
+import dagster as dg
+from llm_assets import CallInsights, Extractor, OpenAIResource, build_audio_insights
+
+defs = dg.Definitions.merge(
+    build_audio_insights(
+        "calls",
+        dg.DailyPartitionsDefinition("2026-03-02"),
+        prefix="sales",
+        extractors=[Extractor("complaints", CallInsights, "What is it about?")],
+    ),
+    dg.Definitions(resources={"openai": OpenAIResource(), "sales_io_manager": dg.mem_io_manager}),
+)
+"""
+
+
+def test_a_table_that_comes_with_a_later_asset_says_so(
+    run: Run, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the first run is still at transcripts nobody is sent to look for a mistake of their own."""
+    replace_partition(path, RECORDINGS, [DAYS[0]], pd.DataFrame([recording_row(DAYS[0], "03020")]))
+    (tmp_path / "workspace.yaml").write_text("load_from: [{python_module: a_project_at_transcripts}]")
+    (tmp_path / "a_project_at_transcripts.py").write_text(PROJECT)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    result = run("select * from Complaints", database=path)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "complaints is not written yet: it comes with the first run of the asset sales/complaints" in (
+        result.stderr
+    )
+    assert "Table with name complains does not exist" in run("from complains", database=path).stderr
+    (tmp_path / "a_project_at_transcripts.py").unlink()
+    monkeypatch.delitem(sys.modules, "a_project_at_transcripts")
+    assert "Table with name insights does not exist" in run("from insights", database=path).stderr
 
 
 def test_writing_is_exit_code_1(run: Run) -> None:
