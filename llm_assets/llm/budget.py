@@ -25,6 +25,7 @@ from llm_assets.llm.caps import Caps, exceeded_message, too_dear_message
 from llm_assets.llm.ledger import NOTHING, Answer, Reservation, Settled, Spending
 from llm_assets.llm.models import BudgetConfig
 from llm_assets.llm.quota.base import QuotaStore
+from llm_assets.llm.returns import Returns
 from llm_assets.llm.spare import Spare
 
 _FLUSH_SECONDS = 0.05
@@ -33,8 +34,6 @@ _RECORD_SECONDS = 0.25
 # What nobody needs for as long is given back, and sooner where little is left for others.
 _IDLE_SECONDS = 1.0
 _IDLE_SECONDS_NEAR_A_CAP = 0.045
-# While others' calls are in flight their reservations may still come back.
-_LOOK_AGAIN_SECONDS = 0.1
 
 
 class Budget:
@@ -61,7 +60,7 @@ class Budget:
         self._held = 0
         self._waiting_nano_usd = self._waiting_tokens = 0
         self._asking = asyncio.Lock()
-        self._freed = asyncio.Event()
+        self._returns = Returns()
         self._timer: asyncio.TimerHandle | None = None
         self._is_resting = False
         self._is_closing = False
@@ -95,8 +94,14 @@ class Budget:
         try:
             async with self._asking:
                 if self.can_reserve_now(worst):
-                    return self.reserve_now(worst)
-                return await self._ask(worst)
+                    reservation = self.reserve_now(worst)
+                elif self._returns.is_refused(worst):
+                    return None
+                else:
+                    reservation = await self._ask(worst)
+                if reservation is not None:
+                    self._returns.came_back()  # perhaps enough for the next one
+                return reservation
         finally:
             self._waiting_nano_usd -= nano_usd
             self._waiting_tokens -= tokens
@@ -126,7 +131,7 @@ class Budget:
             if self._spare.keep(unused_nano_usd, unused_tokens, accounts):
                 released = spent
         self._bookings.settled.add(accounts, released, spent)
-        self._freed.set()
+        self._returns.came_back()
         if self._is_resting:
             self._stop_timer()
         if self._timer is None:
@@ -138,14 +143,12 @@ class Budget:
             self._bookings.settled.add((self._caps.today(self._now()).day_account,), NOTHING, spent)
             self._flush_soon(_RECORD_SECONDS)
 
-    async def wait_for_returns(self) -> None:
-        """Wait until a reservation may have come back: one of our own, or after a short while another's."""
-        self._freed.clear()
-        try:
-            async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
-                await self._freed.wait()
-        except TimeoutError:
-            return
+    async def wait_for_returns(self, worst: Spending) -> None:
+        """After `reserve` gave None: wait until it is this caller's turn to ask for `worst` again.
+
+        That is when a reservation of our own has come back, or after a while another's may have.
+        """
+        await self._returns.wait(worst)
 
     async def flush(self) -> None:
         """Write what was settled to the ledger, hold a little ahead while it is used, and be seen to live."""
@@ -189,6 +192,7 @@ class Budget:
         ahead = self._spare.missing(self._held + 1)
         others = self._waiting_nano_usd - worst.nano_usd, self._waiting_tokens - worst.tokens
         wanted = Spending(others[0] + ahead.nano_usd, others[1] + ahead.tokens)
+        returned = self._returns.times
         booking = self._bookings.ask(today.accounts, today.caps, worst, wanted)
         try:
             answer = await asyncio.shield(booking)
@@ -196,6 +200,7 @@ class Budget:
             booking.add_done_callback(partial(self._undo, worst, today.accounts))
             raise
         if self._judged(answer, worst) == "wait":
+            self._returns.refused(worst, returned)
             return None
         self._hold_ahead(answer.spare, today.accounts)
         self._held += 1
@@ -205,6 +210,7 @@ class Budget:
     def _judged(self, answer: Answer, worst: Spending) -> str:
         self.warnings.nearly_used_up(answer)
         if answer.verdict == "exceeded":
+            self._returns.came_back()  # for nobody, but all are to hear of it
             raise BudgetExceeded(exceeded_message(answer, worst))
         return answer.verdict
 

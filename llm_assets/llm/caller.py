@@ -164,7 +164,8 @@ async def _get_leave_and_money(services: Services, call: Call) -> tuple[Grant, R
         grant = await _get_leave(services, call)
         try:
             # Meanwhile an answer may have told that the model bills more.
-            reservation = await budget.reserve(services.overbilled.most(model, worst))
+            needed = services.overbilled.most(model, worst)
+            reservation = await budget.reserve(needed)
         except BaseException:
             _leave_unsent(services, call, grant)
             raise
@@ -172,14 +173,17 @@ async def _get_leave_and_money(services: Services, call: Call) -> tuple[Grant, R
             return grant, reservation
         _leave_unsent(services, call, grant)
         started = clock.now()
-        if started > call.tally.give_up_at:
+        try:
+            async with asyncio.timeout(max(call.tally.give_up_at - started, 0.0)):
+                await budget.wait_for_returns(needed)
+        except TimeoutError:
             raise RateLimited(
                 f"calls on their way hold the rest of the budget, and {model} could not be asked within the "
                 "call's deadline"
-            )
-        await budget.wait_for_returns()
+            ) from None
+        finally:
+            _waited(services, call.tally, "budget", clock.now() - started)
         waited_seconds += clock.now() - started
-        _waited(services, call.tally, "budget", clock.now() - started)
         budget.warnings.waiting(waited_seconds)
 
 

@@ -30,7 +30,7 @@ async def hold(budget: Budget, worst: Spending) -> Reservation:
         reservation = await budget.reserve(worst)
         if reservation is not None:
             return reservation
-        await budget.wait_for_returns()
+        await budget.wait_for_returns(worst)
 
 
 calls = st.lists(st.tuples(st.integers(1, 100), st.floats(0, 1), st.floats(0, 5)), min_size=1, max_size=60)

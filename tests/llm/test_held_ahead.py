@@ -83,7 +83,7 @@ class Calls:
             await self.budget.require(worst)
             if (reservation := await self.budget.reserve(worst)) is not None:
                 return reservation
-            await self.budget.wait_for_returns()
+            await self.budget.wait_for_returns(worst)
 
 
 def opened(store: FarAway, usd_per_day: Decimal) -> Calls:

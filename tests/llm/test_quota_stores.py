@@ -100,7 +100,7 @@ async def test_a_cap_holds_for_all_who_share_it(stores: tuple[QuotaStore, QuotaS
         nonlocal held
         budget = budgets[number % 2]
         while (reservation := await budget.reserve(Spending(0, 70))) is None:
-            await budget.wait_for_returns()
+            await budget.wait_for_returns(Spending(0, 70))
         held += 70
         assert held <= 1000
         await asyncio.sleep(0)
