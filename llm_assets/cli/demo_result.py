@@ -26,18 +26,20 @@ _DAYS = f"partition_date BETWEEN '{SAMPLE_DAYS[0]}' AND '{SAMPLE_DAYS[-1]}'"
 _ROWS = f"""
     SELECT partition_date::VARCHAR AS day, file_name AS recording, i.status, i.sentiment.label AS sentiment,
            i.intent, i.outcome, coalesce(i.summary, i.error) AS summary
-    FROM insights AS i JOIN recordings AS r USING (partition_date, recording_id)
+    FROM recordings JOIN (SELECT DISTINCT ON (partition_date, recording_id) * FROM insights) AS i
+        USING (partition_date, recording_id)
     WHERE {_DAYS} ORDER BY partition_date, path
 """  # noqa: S608 - made of constants
 _TOTALS = f"""
-    SELECT count(*) FILTER (NOT from_journal), count(*) FILTER (from_journal),
+    SELECT coalesce(sum(calls - journal_hits), 0)::BIGINT, coalesce(sum(journal_hits), 0)::BIGINT,
            coalesce(sum(cost_usd), 0), coalesce(sum(audio_seconds), 0),
            coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0)
-    FROM llm_calls WHERE {_DAYS}
+    FROM daily_cost WHERE {_DAYS}
 """  # noqa: S608 - made of constants
+# Where the same content lies twice in a day both tables have two rows, so one side is made unique.
 QUESTION = (
-    "select file_name, sentiment.label, intent, outcome from insights "
-    "join recordings using (partition_date, recording_id)"
+    "select file_name, sentiment.label, intent, outcome from recordings join (select distinct on "
+    "(partition_date, recording_id) * from insights) using (partition_date, recording_id)"
 )
 
 

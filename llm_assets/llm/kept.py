@@ -69,6 +69,8 @@ class KeptAnswers:
             cost_usd=entry.cost_usd,
             from_journal=True,
             fallback_reason=entry.fallback_reason,
+            latency_seconds=entry.latency_seconds,
+            request_id=entry.request_id,
             started_at=now,
             finished_at=now,
         )

@@ -1,6 +1,6 @@
 """What the models cost, by day and by model.
 
-Answers from the journal have their price in the cost, since the rows were paid for once.
+An answer is in the cost once, whichever run paid for it and however many rows share it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from llm_assets.report.days import added
 from llm_assets.report.model_names import Names, columns_by_model
 from llm_assets.report.months import Month
 from llm_assets.report.text import NONE, counted, exact, usd
-from llm_assets.warehouse.report_rows import MonthRows
+from llm_assets.warehouse.report_rows import MonthRows, Totals
 
 _MOST_BARS = 12
 
@@ -23,13 +23,15 @@ def cost_section(month: Month, rows: MonthRows) -> Section:
     totals, names = rows.totals, Names(rows)
     text = (
         f"The answers of {month.name} cost {usd(totals.cost_usd)} when they were paid for, in "
-        f"{counted(totals.calls, 'call')}."
+        f"{counted(totals.paid_answers, 'call')}{_who_paid(totals)}."
     )
     if totals.journal_hits:
         text += (
-            f" {counted(totals.journal_hits, 'answer')} came from the journal in the latest run, which saved "
-            f"paying {usd(totals.journal_usd)} again."
+            f" In these runs {counted(totals.journal_hits, 'answer')} came without paying, from the journal "
+            "or because another recording had led to the same question, which saved "
+            f"{usd(totals.saved_usd)}."
         )
+    text += " All that was ever paid, also for answers that stand in no table any more, is in the journal."
     return Section(
         "cost",
         "Cost",
@@ -38,6 +40,15 @@ def cost_section(month: Month, rows: MonthRows) -> Section:
         _cost_table(rows, names),
         note=_without_price(totals.calls_without_price),
     )
+
+
+def _who_paid(totals: Totals) -> str:
+    if totals.cost_usd is None or totals.new_usd is None:
+        return ""
+    if totals.new_usd == totals.cost_usd:
+        return ", all by the runs that stand in the tables"
+    new = f"{usd(totals.new_usd)} by the runs that stand in the tables"
+    return f": {new}, the rest by earlier or interrupted ones"
 
 
 def _cost_by_day(month: Month, rows: MonthRows, names: Names) -> Figure | None:
@@ -65,7 +76,7 @@ def _cost_table(rows: MonthRows, names: Names) -> DataTable:
     return DataTable(
         (
             "model", "asked for", "calls", "failed", "from fallback", "journal hits", "audio minutes",
-            "tokens read", "of them cached", "tokens written", "cost, US dollars", "of it from the journal",
+            "tokens read", "of them cached", "tokens written", "cost, US dollars", "of it new",
             "without a price",
         ),
         tuple(
@@ -73,7 +84,7 @@ def _cost_table(rows: MonthRows, names: Names) -> DataTable:
                 names(use), use.endpoint or NONE, exact(use.calls), exact(use.calls - use.answered),
                 exact(use.fallbacks), exact(use.journal_hits), exact(use.audio_seconds / 60, 2),
                 exact(use.input_tokens), exact(use.cached_tokens), exact(use.output_tokens),
-                exact(use.cost_usd), exact(use.journal_usd or 0), exact(use.calls_without_price),
+                exact(use.cost_usd), exact(use.new_usd), exact(use.calls_without_price),
             )
             for use in rows.models
         ),

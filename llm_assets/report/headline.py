@@ -17,7 +17,7 @@ def headline(month: Month, rows: MonthRows) -> tuple[Tile, ...]:
     now, then = rows.totals, rows.before
     earlier = count(then.recordings) if then.recordings else ""
     paid = usd(then.cost_usd) if then.cost_usd is not None else ""
-    hits = f"{count(now.journal_hits)} of {counted(now.calls, 'call')} not paid again"
+    hits = f"{count(now.journal_hits)} of {counted(now.calls, 'call')}, in the runs of these rows"
     tiles = [
         Tile(
             "Recordings",
@@ -32,7 +32,7 @@ def headline(month: Month, rows: MonthRows) -> tuple[Tile, ...]:
             _in(month, earlier and share(then.ok, then.recordings)),
         ),
         Tile("Cost", usd(now.cost_usd if now.calls else 0), _each(now), _in(month, paid)),
-        Tile("Journal savings", usd(now.journal_usd or 0), hits),
+        Tile("Not paid again", usd(now.saved_usd or 0), hits),
         Tile("Refused requests", count(now.rate_limited), f"of {count(now.attempts)}, for a rate limit"),
     ]
     return (*tiles, *(_feeling(answers, month) for answers in rows.answers[:1] if answers.score is not None))
@@ -56,7 +56,9 @@ def headline_numbers(rows: MonthRows) -> dict[str, Any]:
         "journal_hits": now.journal_hits,
         "fallbacks": now.fallbacks,
         "cost_usd": _number(now.cost_usd, now.calls),
-        "journal_usd": _number(now.journal_usd, now.journal_hits),
+        "new_usd": _number(now.new_usd, now.calls),
+        "saved_usd": _number(now.saved_usd, now.journal_hits),
+        "paid_answers": now.paid_answers,
         "calls_without_price": now.calls_without_price,
         "requests": now.attempts,
         "rate_limited": now.rate_limited,

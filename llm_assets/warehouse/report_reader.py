@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any, TypeVar
 
 from llm_assets.warehouse import report_sql as sql
+from llm_assets.warehouse.answers_once import each_answer_once
 from llm_assets.warehouse.found import FoundTables
 from llm_assets.warehouse.names import identifier, literal
 from llm_assets.warehouse.report_rows import Totals
@@ -41,7 +42,7 @@ class PeriodReader:
             "assets": len(self.insights),
             "transcripts": self._any_row(self._fixed(TRANSCRIPTS)),
         }
-        self._calls = sql.CALLS.format(calls=self._fixed(LLM_CALLS))
+        self._calls = sql.CALLS.format(calls=each_answer_once(self._fixed(LLM_CALLS)))
 
     def ask(
         self, question: str, row: Callable[..., Row], parameters: Mapping[str, object] | None = None

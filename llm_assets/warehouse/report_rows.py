@@ -1,8 +1,9 @@
 """What a month of the tables says, as plain values: the rows that `report_queries` fetches.
 
 Unknown is not zero: a cost is None where nothing has a price, a mean where nothing was measured. `cost_usd`
-is what answers cost when they were paid for; `journal_usd` is the part of it that the latest run of each
-day took from the journal instead of paying again.
+is what answers cost when they were paid for, each of the `paid_answers` once; `new_usd` is the part of it
+that the runs which stand in the tables paid. `saved_usd` is the price of all answers they did not pay for:
+those of earlier runs, and those that another recording of the same run had led to already.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ class ModelUse:
     cached_tokens: int
     output_tokens: int
     cost_usd: Decimal | None
-    journal_usd: Decimal | None
+    new_usd: Decimal | None
+    saved_usd: Decimal | None
+    paid_answers: int
     calls_without_price: int
     peak_requests_per_minute: int | None
     peak_tokens_per_minute: int | None
@@ -107,7 +110,9 @@ class Totals:
     rate_limited: int = 0
     wait_seconds: float = 0.0
     cost_usd: Decimal | None = None
-    journal_usd: Decimal | None = None
+    new_usd: Decimal | None = None
+    saved_usd: Decimal | None = None
+    paid_answers: int = 0
     calls_without_price: int = 0
 
 

@@ -64,7 +64,11 @@ _SPENT = """
     coalesce(round(sum(wait_seconds) FILTER (NOT is_hit), 3), 0)
 """
 _MONEY = """
-    sum(cost_usd), sum(cost_usd) FILTER (is_hit), count(*) FILTER (is_answered AND cost_usd IS NULL)
+    sum(cost_usd),
+    CASE WHEN count(*) FILTER (is_answered AND NOT is_hit) = 0 THEN 0
+         ELSE sum(cost_usd) FILTER (NOT is_hit) END,
+    sum(answer_usd) FILTER (is_hit),
+    count(*) FILTER (is_answered AND NOT is_again), count(*) FILTER (is_answered AND cost_usd IS NULL)
 """
 CALL_TOTALS = f"SELECT {_SPENT}, {_MONEY} FROM calls"  # noqa: S608 - made of constants
 MODELS = f"""

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from llm_assets.warehouse.answers_once import each_answer_once
 from llm_assets.warehouse.names import identifier, literal
 from llm_assets.warehouse.sessions import Connection
 from llm_assets.warehouse.tables import LLM_CALLS, Table
 
 _ANSWER_COLUMNS = ["partition_date", "recording_id", "status", "provider", "model", "fallback_reason"]
 
-# Unknown is not zero: `new_cost_usd` is 0 when nothing was paid for, and NULL when nothing that was paid
-# for has a price. A sum over some unknown prices is too low by `calls_without_price` calls.
-_DAILY_COST = """
+# An answer that several rows share has its price on one day, or the days would add up to more than was paid.
+# Unknown is not zero: `new_cost_usd` is 0 when nothing was paid for, and NULL when nothing that was paid for
+# has a price. A sum over some unknown prices is too low by `calls_without_price` calls.
+_DAILY_COST = f"""
     SELECT partition_date, asset, provider, model,
            count(*) AS calls,
            count(*) FILTER (WHERE from_journal) AS journal_hits,
@@ -28,10 +30,11 @@ _DAILY_COST = """
            CASE WHEN count(*) FILTER (WHERE is_new) = 0 THEN 0
                 ELSE sum(cost_usd) FILTER (WHERE is_new) END AS new_cost_usd,
            count(*) FILTER (WHERE cost_usd IS NULL AND status <> 'failed') AS calls_without_price
-    FROM (SELECT *, status <> 'failed' AND from_journal IS NOT TRUE AS is_new FROM llm_calls)
+    FROM (SELECT *, status <> 'failed' AND from_journal IS NOT TRUE AS is_new
+          FROM {each_answer_once(LLM_CALLS.name)})
     GROUP BY ALL
     ORDER BY ALL
-"""
+"""  # noqa: S608 - made of constants
 
 # What a model made of a recording is how its last answer for it ended: invalid ones before a valid one were
 # repaired. A refusal is final, also where other parts of a long call were answered after it. A call without

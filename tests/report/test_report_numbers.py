@@ -60,14 +60,14 @@ def test_the_view_agrees(database: str, march: Report) -> None:
     """The view `daily_cost`, which people ask themselves, says the same."""
     sql = f"""
         select sum(calls)::bigint, sum(journal_hits)::bigint, sum(cost_usd),
-               sum(cost_usd) - sum(new_cost_usd), sum(calls_without_price)::bigint
+               sum(new_cost_usd), sum(calls_without_price)::bigint
         from daily_cost where {_MARCH}"""
     totals = march.rows.totals
     found = (
         totals.calls,
         totals.journal_hits,
         totals.cost_usd,
-        totals.journal_usd,
+        totals.new_usd,
         totals.calls_without_price,
     )
     assert [found] == asked(database, sql)
@@ -232,3 +232,41 @@ def test_many_models_share_the_colours(tmp_path: Path) -> None:
     assert ", others: $595.00<" in chart
     assert "p1/m19" in report.html  # the same model at two providers is two
     assert "p0/m0" in report.html
+
+
+def test_an_answer_that_several_rows_share_is_paid_for_once(tmp_path: Path) -> None:
+    """Two recordings led to the same question, and one stands on two days: what was paid is what is shown."""
+    path, days = str(tmp_path / "shared.duckdb"), [date(2026, 5, 1), date(2026, 5, 2)]
+
+    def row(day: date, name: str, request_id: str, usd: str, hit: bool) -> dict[str, Any]:
+        call = {
+            "provider": "p", "model": "m", "attempts": 1, "status": "answered", "request_id": request_id,
+            "cost_usd": usd, "latency_seconds": float(usd), "audio_seconds": 60.0, "from_journal": hit,
+        }  # fmt: skip
+        keys = {"partition_date": day, "recording_id": name, "status": "ok", "segments": "[]"}
+        return keys | {"llm_calls": json.dumps([call])}
+
+    rows = [
+        row(days[0], "a", "request-1", "1", False),
+        row(days[0], "b", "request-1", "1", True),
+        row(days[1], "a", "request-1", "1", True),
+        row(days[1], "c", "request-2", "0.5", True),  # paid for by a run that was interrupted
+        row(days[1], "d", "request-2", "0.25", False),  # a server that began to count anew
+    ]
+    replace_partition(path, TRANSCRIPTS, days, pd.DataFrame(rows))
+    report = make_report(path, Month(2026, 5))
+    totals = report.rows.totals
+    assert (totals.cost_usd, totals.new_usd, totals.paid_answers) == (
+        Decimal("1.75"), Decimal("1.25"), 3,
+    )  # fmt: skip
+    assert (totals.journal_hits, totals.saved_usd) == (3, Decimal("2.5"))
+    assert "cost $1.75 when they were paid for, in 3 calls: $1.25 by the runs that stand" in report.html
+    assert [(day.day, day.cost_usd) for day in report.rows.model_days] == [
+        (days[0], Decimal(1)),
+        (days[1], Decimal("0.75")),
+    ]
+    sql = "select partition_date, cost_usd, new_cost_usd, audio_seconds, calls from daily_cost order by 1"
+    assert asked(path, sql) == [
+        (days[0], Decimal(1), Decimal(1), 60.0, 2),
+        (days[1], Decimal("0.75"), Decimal("0.25"), 120.0, 3),
+    ]

@@ -6,12 +6,15 @@ import re
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pytest
 from click.testing import CliRunner
-from warehouse_samples import INSIGHTS
+from warehouse_samples import DAYS, INSIGHTS, insight_row, recording_row, write_sample
 
+from llm_assets.cli.demo_result import QUESTION
 from llm_assets.cli.sql import sql_command
 from llm_assets.warehouse.query import query
+from llm_assets.warehouse.replace import replace_partition
 from llm_assets.warehouse.tables import LLM_CALLS, RECORDINGS, SEGMENTS, TRANSCRIPTS, VIEW_NAMES, Table
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "sql.md").read_text(encoding="utf-8")
@@ -74,3 +77,31 @@ def test_a_row_is_corrected_as_the_document_says(sample: str) -> None:
         assert [by for intent, by in intents if intent == "complaint"] == ["maria"]
         count = mine.execute("select count(*) from calls.insights").fetchone()
     assert (len(intents),) == count
+
+
+def test_no_question_multiplies_a_recording_that_lies_six_times_in_a_day(path: str) -> None:
+    """Each file is there once with its insight, in the document and in what the demo ends with."""
+    write_sample(path)
+    day = DAYS[0]
+    copies = [recording_row(day, "03021") | {"path": f"{n}.ogg", "file_name": f"{n}.ogg"} for n in range(6)]
+    replace_partition(path, RECORDINGS, [day], pd.DataFrame(copies))
+    replace_partition(path, INSIGHTS, [day], pd.DataFrame([insight_row(day, "03021")] * 6))
+    (unhappy,) = (sql for title, sql, _ in QUESTIONS if title.startswith("Which unhappy calls"))
+    with query(path, unhappy) as result:
+        assert [row[1] for row in result.rows if row[0] == day] == [f"{n}.ogg" for n in range(6)]
+    with query(path, QUESTION) as result:
+        files = [row[0] for row in result.rows]
+    assert len(files) == len(set(files)) == 6 + 2 * 4
+
+
+def test_a_recording_has_one_correction(sample: str) -> None:
+    """Corrected twice, a row would be shown twice."""
+    (block,) = re.findall(r"^## Correcting a row\n.+?```sql\n(.+?)\n```", DOCUMENT, re.MULTILINE | re.DOTALL)
+    again = "into corrections values ('2026-03-02', '03020', 'praise', 'maria')"
+    with duckdb.connect() as mine:
+        mine.execute(block.replace("data/llm_assets.duckdb", sample))
+        with pytest.raises(duckdb.ConstraintException):
+            mine.execute(f"insert {again}")
+        mine.execute(f"insert or replace {again}")
+        shown = mine.execute("select intent from insights_corrected where recording_id = '03020'").fetchall()
+    assert shown == [("praise",)]
