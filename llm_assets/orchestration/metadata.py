@@ -36,15 +36,15 @@ _NOT_PREVIEWED = frozenset({
 })  # fmt: skip
 
 
-def row_metadata(rows: Rows) -> dict[str, Any]:
-    """Counts by status, seconds of audio and a preview of the rows of one partition."""
+def row_metadata(rows: Rows, upstream: Rows | None = None) -> dict[str, Any]:
+    """Counts by status, seconds of audio and a preview of the rows of one partition, made of `upstream`."""
     statuses = Counter(map(str, rows.columns["status"]))
     counted = {f"rows_{status}": statuses[status] for status in RowStatus if statuses[status]}
     metadata: dict[str, Any] = {"dagster/partition_row_count": len(rows), "rows": len(rows), **counted}
     if "duration_seconds" in rows.columns:
         seconds = (seconds or 0.0 for seconds in rows.columns["duration_seconds"])
         metadata["audio_seconds"] = round(float(sum(seconds)), 3)
-    return metadata | {"preview": dg.MetadataValue.md(preview(rows))}
+    return metadata | {"preview": dg.MetadataValue.md(preview(rows, upstream))}
 
 
 @dataclass(slots=True)
@@ -139,15 +139,26 @@ def run_metadata(metrics: MetricsSnapshot) -> dict[str, Any]:
     }
 
 
-def preview(rows: Rows) -> str:
-    """The first rows as a Markdown table, long texts cut."""
+def preview(rows: Rows, upstream: Rows | None = None) -> str:
+    """The first rows as a Markdown table, long texts cut. First comes whose row it is."""
     if not len(rows):
         return "No recordings on this day."
-    names = [name for name in rows.columns if name not in _NOT_PREVIEWED]
-    lines = [names, ["---"] * len(names)]
-    for row in islice(rows, PREVIEW_ROWS):
-        lines.append([_cell(row[name]) for name in names])
+    key, recordings = _recordings(rows, upstream)
+    names = [name for name in rows.columns if name not in _NOT_PREVIEWED and name != key]
+    lines = [[key, *names], ["---"] * (len(names) + 1)]
+    for recording, row in islice(zip(recordings, rows, strict=True), PREVIEW_ROWS):
+        lines.append([_cell(recording), *(_cell(row[name]) for name in names)])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _recordings(rows: Rows, upstream: Rows | None) -> tuple[str, list[Any]]:
+    """The names people know, where the rows or those they were made of have them; else ids."""
+    ids = rows.columns["recording_id"]
+    for named in (rows, upstream):
+        # Position by position: recordings of the same content have one id and several names.
+        if named and "file_name" in named.columns and named.columns["recording_id"] == ids:
+            return "file_name", named.columns["file_name"]
+    return "recording_id", ids
 
 
 def _cell(value: Any) -> str:

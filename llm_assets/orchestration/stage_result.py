@@ -58,7 +58,9 @@ def told(
             of_the_run["run.chart"] = dg.MetadataValue.md(chart)
     days = partition_dates(context.partition_keys)
     for day in days:
-        metadata = row_metadata(of_day(made.rows, day)) | of_the_run | dict(made.by_day.get(day, {}))
+        upstream = judging.upstream and of_day(judging.upstream, day)
+        metadata = row_metadata(of_day(made.rows, day), upstream)
+        metadata |= of_the_run | dict(made.by_day.get(day, {}))
         if asked:
             metadata |= asked.calls.by_day[day].metadata()
         context.add_asset_metadata(metadata, partition_key=partition_key(day))

@@ -265,10 +265,21 @@ def test_the_preview_is_a_table_whatever_is_in_the_rows() -> None:
     """Pipes, line ends and markup in a text cannot break the table."""
     rows = made(("a", "ok"), text=["one | two\n<b>`three`</b> " + "x" * 500])
     lines = preview(rows).splitlines()
-    assert lines[0] == "| status | error | duration_seconds | text |"
+    assert lines[0] == "| recording_id | status | error | duration_seconds | text |"
     assert len(lines) == 3
     assert "one \\| two &lt;b>\\`three\\`" in lines[2]
     assert len(lines[2]) < 200
+
+
+def test_the_preview_says_whose_rows_they_are() -> None:
+    """By the names of files where those are known, also of two with the same content; else by ids."""
+    upstream = made(("a", "ok"), ("a", "ok"), ("b", "ok"), file_name=["one.wav", "two|2.wav", "three.wav"])
+    rows = made(("a", "ok"), ("a", "ok"), ("b", "ok"), text=["x", "x", "y"])
+    for shown in (preview(upstream), preview(rows, upstream)):
+        first = [line.split(" | ")[0] for line in shown.splitlines()]
+        assert first == ["| file_name", "| ---", "| one.wav", "| two\\|2.wav", "| three.wav"]
+    assert preview(rows, rows).splitlines()[2].startswith("| a | ok |")
+    assert preview(rows, made(file_name=[])).splitlines()[0].startswith("| recording_id |")
 
 
 def test_nested_values_read_like_text() -> None:

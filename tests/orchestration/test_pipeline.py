@@ -117,6 +117,7 @@ def test_metadata_and_checks_say_what_happened(pipeline: Pipeline) -> None:
     assert (metadata["rows"], metadata["rows_ok"], metadata["rows_unreadable"]) == (4, 2, 1)
     assert metadata["audio_seconds"] == pytest.approx(14.0, abs=0.1)
     assert "good one.wav" in metadata["preview"]
+    assert "| good one.wav | ok |" in metadata_of(result, "transcripts")["preview"]
     insights = metadata_of(result, "insights")
     assert (insights["calls"], insights["input_tokens"], insights["output_tokens"]) == (2, 200, 100)
     assert insights["dagster/table_name"].endswith(".main.insights")
