@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from llm_assets.insights.call_insights import CallInsights
-    from llm_assets.insights.prompts import Extractor
+    from llm_assets.insights.prompts import CALL_PROMPT, Extractor, call_insights_extractor
     from llm_assets.insights.spoken import SpokenText, Verbatim
     from llm_assets.llm.client import LLMClient
     from llm_assets.llm.metrics import MetricsSnapshot
@@ -35,6 +35,7 @@ _HOMES = {
     "DailyRhythm": "orchestration.schedule",
     "CheckLimits": "orchestration.checks",
     "AudioInsights": "orchestration.component",
+    "CALL_PROMPT": "insights.prompts",
     "CallInsights": "insights.call_insights",
     "ChatRequest": "llm.requests",
     "ClientConfig": "llm.models",
@@ -55,11 +56,13 @@ _HOMES = {
     "build_audio_insights": "orchestration.build",
     "build_report_asset": "orchestration.report_asset",
     "build_insights_asset": "orchestration.insights_asset",
+    "call_insights_extractor": "insights.prompts",
     "connect": "orchestration.connect",
     "stop_on_sigterm": "llm.stopping",
 }
 
 __all__ = [
+    "CALL_PROMPT",
     "AudioInsights",
     "CallInsights",
     "ChatRequest",
@@ -84,6 +87,7 @@ __all__ = [
     "build_audio_insights",
     "build_insights_asset",
     "build_report_asset",
+    "call_insights_extractor",
     "connect",
     "stop_on_sigterm",
 ]

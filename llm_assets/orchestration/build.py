@@ -53,7 +53,8 @@ def build_audio_insights(
     under `openai_key`, and an IO manager that keeps data frames under `io_manager_key`. Several instances
     live side by side by their `prefix`, each with an IO manager of its own (`<prefix>_io_manager`), since
     tables are called by the last part of a key. `recordings` is their folder or URL, or a RecordingSource
-    that says more about them. `retry_policy` has an asset tried again after what passes by itself, an outage
+    that says more about them. `extractors` are all that is extracted, None for `call_insights_extractor()`
+    alone. `retry_policy` has an asset tried again after what passes by itself, an outage
     (twice by default, None for never); a spent budget or a refused key fails at once. `translation` changes
     how each asset is described.
     Raises ConfigurationError.

@@ -105,14 +105,16 @@ class AudioInsights(dg.Component, Templated):
         dg.Resolver(
             resolved_extractors,
             model_field_type=list[ExtractorFields.model()],
-            description="What is read out of transcripts. Default: insights, general facts about calls.",
+            description="What is read out of transcripts, all of it. Default: insights, general facts about "
+            "calls, which stay beside others as a name alone.",
             examples=[
                 [
+                    {"name": "insights"},
                     {
                         "name": "complaints",
                         "output_model": "my_project.models.Complaint",
                         "prompt": "complaints.md",
-                    }
+                    },
                 ]
             ],
         ),

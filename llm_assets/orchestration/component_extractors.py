@@ -10,7 +10,14 @@ import dagster as dg
 from pydantic import BaseModel, Field
 
 from llm_assets.errors import ConfigurationError
-from llm_assets.insights.prompts import DEFAULT_MAX_OUTPUT_TOKENS, DEFAULT_REPAIRS, MOST_REPAIRS, Extractor
+from llm_assets.insights.call_insights import CallInsights
+from llm_assets.insights.prompts import (
+    CALL_PROMPT,
+    DEFAULT_MAX_OUTPUT_TOKENS,
+    DEFAULT_REPAIRS,
+    MOST_REPAIRS,
+    Extractor,
+)
 from llm_assets.orchestration.assets import output_table
 from llm_assets.orchestration.component_errors import Misfit, refused, with_its_line
 from llm_assets.orchestration.component_fields import described
@@ -62,23 +69,25 @@ class ExtractorFields(Templated):
         ),
     ]
     output_model: Annotated[
-        type[BaseModel],
+        type[BaseModel] | None,
         dg.Resolver(
             _output_model,
             model_field_type=str,
-            description="The Pydantic model to fill, by its import path.",
+            description="The Pydantic model to fill, by its import path. Default, without a prompt: "
+            "llm_assets.CallInsights, general facts about calls.",
             examples=["my_project.models.Complaint"],
         ),
-    ]
+    ] = None
     prompt: Annotated[
-        str,
+        str | None,
         dg.Resolver(
             _prompt,
             model_field_type=str,
-            description="What to look for, or the name of a text file beside this YAML (….md or ….txt).",
+            description="What to look for, or the name of a text file beside this YAML (….md or ….txt). "
+            "Default, without an output_model: the prompt of llm_assets.CallInsights.",
             examples=["List what the caller complains of.", "complaints.md"],
         ),
-    ]
+    ] = None
     max_output_tokens: Annotated[
         int | None, Field(ge=1), described("The most tokens of an answer.", [800])
     ] = DEFAULT_MAX_OUTPUT_TOKENS
@@ -93,11 +102,20 @@ class ExtractorFields(Templated):
     ] = DEFAULT_REPAIRS
 
     def extractor(self) -> Extractor:
-        """Raises ConfigurationError, for a chain that cannot work as a whole."""
+        """Raises ConfigurationError, for a chain that cannot work as a whole, and Misfit for a prompt without
+        its output model or the other way round: one that is forgotten would be paid for with every call.
+        """
+        if (self.output_model is None) != (self.prompt is None):
+            given, lacking = ("prompt", "output_model") if self.prompt else ("output_model", "prompt")
+            raise Misfit(
+                f"it is missing beside {given}: they belong together. Give both, or neither for the "
+                "general facts about calls that come with the package",
+                (lacking,),
+            )
         return Extractor(
             name=self.name,
-            output_model=self.output_model,
-            prompt=self.prompt,
+            output_model=self.output_model or CallInsights,
+            prompt=self.prompt or CALL_PROMPT,
             max_output_tokens=self.max_output_tokens,
             chain=self.chain,
             repairs=self.repairs,
@@ -112,6 +130,8 @@ def resolved_extractors(context: dg.ResolutionContext, value: Any) -> list[Extra
         fields = ExtractorFields.resolve_from_model(place, each)
         try:
             extractor = fields.extractor()
+        except Misfit as error:
+            raise refused(place, error) from None
         except ConfigurationError as error:
             raise refused(place, Misfit(str(error), ("chain",))) from None
         if extractor.name in {other.name for other in found}:

@@ -128,6 +128,14 @@ def test_the_yaml_that_is_changed_below_loads() -> None:
             "extractors[1].chain[1].max_output_tokens",
             "greater",
         ),
+        ("      prompt: complaints.md\n", "", 19, "extractors[0].prompt", "missing beside output_model"),
+        (
+            "      output_model: llm_assets.CallInsights\n      prompt: comp",
+            "      prompt: comp",
+            19,
+            "extractors[0].output_model",
+            "missing beside prompt",
+        ),
         ("    - name: topics", "    - name: topics\n      chain: []", 23, "extractors[1].chain", "no model"),
         ("fallback_share: 0.2", "errors: [none]", 7, "checks.errors", "'none' is no check"),
         (

@@ -7,13 +7,16 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, get_origin
 
 import dagster as dg
 import pytest
+from dagster.components.testing import create_defs_folder_sandbox
+from pydantic import BaseModel, Field
 
 import llm_assets
-from llm_assets import build_audio_insights
+from llm_assets import AudioInsights, build_audio_insights, call_insights_extractor
 from llm_assets.emulator.config import EmulatorConfig
 from llm_assets.emulator.server import Emulator
 from llm_assets.llm.models import BudgetConfig, ClientConfig, Limits, ModelConfig, RetryConfig
@@ -33,7 +36,7 @@ def test_every_public_name_can_be_imported() -> None:
     """What the package says it has is there, under the name it says."""
     for name in llm_assets.__all__:
         value = getattr(llm_assets, name)
-        assert get_origin(value) is Annotated or value.__name__ == name
+        assert get_origin(value) is Annotated or isinstance(value, str) or value.__name__ == name
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
@@ -84,11 +87,15 @@ async def test_the_examples_of_the_client_run(
 
 async def test_the_examples_of_insights_run(capsys: pytest.CaptureFixture[str]) -> None:
     """docs/insights.md: the asset loads, the validators can be made, and one transcript is extracted."""
-    asset, validators, trying = python_examples(ROOT / "docs" / "insights.md")
+    asset, several, validators, trying = python_examples(ROOT / "docs" / "insights.md")
     namespace: dict[str, object] = {"__name__": "insights_example"}
     exec(compile(asset, "docs/insights.md", "exec", dont_inherit=True), namespace)
     keys = namespace["defs"].resolve_asset_graph().get_all_asset_keys()  # type: ignore[attr-defined]
     assert {key.path[-1] for key in keys} == {"recordings", "transcripts", "insights", "sales"}
+    exec(several, namespace)
+    assert {asset.key.path[-1] for asset in namespace["pipeline"].assets} == {  # type: ignore[attr-defined]
+        "recordings", "transcripts", "insights", "by_another_model", "sales"
+    }  # fmt: skip
     exec(compile(validators, "docs/insights.md", "exec", dont_inherit=True), {"__name__": "insights_example"})
     exec(trying, namespace)
     async with Emulator(EmulatorConfig()) as emulator:
@@ -117,6 +124,29 @@ def test_the_examples_for_dagster_load_and_the_test_in_them_passes() -> None:
     assert alone.resolve_implicit_global_asset_job_def().executor_def is dg.in_process_executor
     exec(testing, namespace)
     namespace["test_a_day"]()
+
+
+def test_the_example_of_a_component_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/dagster.md: the YAML is a component, with the package's own insights beside the others."""
+
+    class Complaint(BaseModel):
+        about: str = Field(description="What it is about.")
+
+    models = ModuleType("my_project.models")
+    models.__dict__["Complaint"] = Complaint
+    monkeypatch.setitem(sys.modules, "my_project", ModuleType("my_project"))
+    monkeypatch.setitem(sys.modules, "my_project.models", models)
+    text = (ROOT / "docs" / "dagster.md").read_text(encoding="utf-8")
+    (yaml,) = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    with create_defs_folder_sandbox() as sandbox:
+        folder = sandbox.scaffold_component(component_cls=AudioInsights)
+        (folder / "defs.yaml").write_text(yaml)
+        (folder / "complaints.md").write_text("Say what the caller complains of.")
+        with sandbox.load_component_and_build_defs(defs_path=folder) as (component, defs):
+            keys = {key.to_user_string() for key in defs.resolve_all_asset_keys()}
+    assert keys >= {"support/insights", "support/complaints"}
+    assert isinstance(component, AudioInsights)
+    assert (component.extractors or [])[0] == call_insights_extractor()
 
 
 def test_every_check_is_documented() -> None:
