@@ -232,7 +232,13 @@ def _announce(emulator: Emulator, as_json: bool) -> None:
         return
     workers = emulator.config.recognizer_workers
     click.echo(f"Emulating OpenAI's API on {emulator.base_url}, by plain rules: for trying, not for insight.")
-    click.echo(f"  export OPENAI_BASE_URL={emulator.base_url} OPENAI_API_KEY=emulator")
+    # A key that was given is not shown: it may be one that is worth something elsewhere.
+    key = (
+        "  # and OPENAI_API_KEY: the key given here"
+        if emulator.config.api_key
+        else " OPENAI_API_KEY=emulator"
+    )
+    click.echo(f"  export OPENAI_BASE_URL={emulator.base_url}{key}")
     click.echo(f"  speech: {workers} processes" if speech else f"  chat only; {NO_RECOGNIZER}")
     click.echo(f"  audit:  {emulator.root_url}/emulator/audit     (Ctrl-C to stop)")
 

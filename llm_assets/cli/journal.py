@@ -229,14 +229,14 @@ def _print_sizes(sizes: Sequence[ModelSize]) -> None:
 def _print_intents(intents: Sequence[Intent]) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("sent (UTC)", "model", "endpoint", "run", "state"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=name == "state")
     for intent in intents:
         table.add_row(
             f"{intent.started_at:%Y-%m-%d %H:%M:%S}",
             intent.model,
             intent.endpoint,
             intent.run_id[:8],
-            "under way" if intent.is_alive else "may have been billed",
+            "under way" if intent.is_alive else "maybe billed",
         )
     Console().print(table)
 

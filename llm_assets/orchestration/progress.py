@@ -14,6 +14,7 @@ from llm_assets.clock import Clock, SystemClock
 from llm_assets.money import usd
 
 LOG_EVERY_SECONDS = 10.0
+_RATE_AFTER_SECONDS = 1.0  # what took less was in the journal: no rate anybody can plan with
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,9 @@ class Progress:
         return (self.total - self.done) / self.per_second if self.per_second else None
 
     def __str__(self) -> str:
-        parts = [
-            f"{self.asset}: {self.done} of {self.total}",
-            f"{self.per_second * 60:.0f} per minute",
-        ]
+        parts = [f"{self.asset}: {self.done} of {self.total}"]
+        if self.elapsed_seconds >= _RATE_AFTER_SECONDS:
+            parts.append(f"{self.per_second * 60:.0f} per minute")
         if self.spent_usd is not None:
             parts.append(f"{usd(self.spent_usd)} so far")
         if self.remaining_seconds is not None and self.done < self.total:

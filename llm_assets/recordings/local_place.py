@@ -63,7 +63,9 @@ class LocalPlace:
             if not target.is_file():
                 raise RecordingUnreadable("not a regular file")
         except FileNotFoundError as error:
-            raise RecordingUnreadable("vanished between listing and reading") from error
+            is_link = self._root.joinpath(path).is_symlink()
+            reason = "a link to nowhere" if is_link else "vanished between listing and reading"
+            raise RecordingUnreadable(reason) from error
         except OSError as error:
             raise RecordingUnreadable(f"cannot be read: {error.strerror or error}") from error
         yield target

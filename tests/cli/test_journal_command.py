@@ -396,7 +396,7 @@ def test_what_is_open_is_under_way_or_may_have_been_billed(run: Run, tmp_path: P
     head, first, second = table.out.splitlines()
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     assert head.split() == ["sent", "(UTC)", "model", "endpoint", "run", "state"]
-    assert first.split()[2:] == [CHEAP, "chat", "died", "may", "have", "been", "billed"]
+    assert first.split()[2:] == [CHEAP, "chat", "died", "maybe", "billed"]
     assert second.split()[2:] == [DEAR, "chat", "a-run-wi", "under", "way"]
     assert first.startswith(today)
     assert [(intent["run_id"], intent["is_alive"]) for intent in listed.json] == [
@@ -422,9 +422,8 @@ def test_open_requests_fit_the_terminal(run: Run, tmp_path: Path, width: int) ->
     assert max(map(len, result.out.splitlines())) <= width
     words = result.out.split()
     assert LONG_NAME[:8] in result.out
-    assert {f"{datetime.now(UTC):%Y-%m-%d}", "chat", "a-run-wi", "may", "have", "been", "billed"} <= set(
-        words
-    )
+    assert {f"{datetime.now(UTC):%Y-%m-%d}", "chat", "a-run-wi"} <= set(words)
+    assert "maybe billed" in result.out
     assert any(re.fullmatch(r"\d\d:\d\d:\d\d", word) for word in words)
 
 

@@ -86,6 +86,16 @@ def test_it_tells_a_person_what_to_type_and_ends_with_a_table(tmp_path: Path) ->
     assert rows == [["gpt-4o", "1", "1", "0", "0", "0", "0", "0"], ["all", "1", "1", "0", "0", "0", "0", "0"]]
 
 
+def test_it_names_no_key_that_it_refuses() -> None:
+    """With a key of one's own, the line to type leaves the key to whoever gave it, and does not show it."""
+    with running("--api-key", "right-key") as process:
+        assert process.stdout is not None
+        line = [process.stdout.readline() for _ in range(2)][1]
+    assert "export OPENAI_BASE_URL=" in line
+    assert "OPENAI_API_KEY=emulator" not in line
+    assert "right-key" not in line
+
+
 def test_it_ends_with_its_parent() -> None:
     """With --stop-with-stdin, a parent that goes away takes the server with it."""
     with running("--json", "--stop-with-stdin", stdin=subprocess.PIPE) as process:

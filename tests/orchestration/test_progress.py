@@ -59,3 +59,8 @@ def test_a_watcher_sees_every_step_from_zero() -> None:
 def test_durations_read_like_a_person_says_them() -> None:
     """Seconds up to a minute and a half, then minutes, then hours."""
     assert [duration_text(seconds) for seconds in (0, 89, 120, 7500)] == ["0 s", "89 s", "2 min", "2 h 5 min"]
+
+
+def test_no_rate_of_what_came_at_once() -> None:
+    """Eleven answers out of the journal in a few milliseconds are no rate to plan with."""
+    assert str(Progress("insights", 11, 11, 0.0015, Decimal(0))) == "insights: 11 of 11, $0.00 so far"

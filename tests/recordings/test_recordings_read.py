@@ -149,6 +149,15 @@ def test_vanished_between_listing_and_reading(tmp_path: Path) -> None:
     assert row.sha256 == ""
 
 
+def test_a_link_to_nowhere(tmp_path: Path) -> None:
+    """A link whose recording was moved away is no recording that vanished just now."""
+    (tmp_path / "call.mp3").symlink_to(tmp_path / "moved.mp3")
+    row = read_recording(
+        RecordingSource(root=str(tmp_path)), FoundRecording("call.mp3", "call.mp3", 10, None), DAY
+    )
+    assert (row.status, row.error) == (RowStatus.UNREADABLE, "a link to nowhere")
+
+
 @pytest.mark.parametrize("target", ["secret.mp3", "."])
 def test_a_link_out_of_the_root_is_not_read(tmp_path: Path, target: str) -> None:
     """A link that leads outside is a row that says so, for a file as for a folder."""
