@@ -139,6 +139,7 @@ def _summary(result: DemoResult) -> list[str]:
         f"{len(result.insights)} recordings, {usable} understood, in {result.seconds:.0f} s. {asked}",
         f"At OpenAI's prices these answers would have cost {usd(result.cost_usd)} ({used}).",
         "The emulator costs nothing; it is good for trying and rehearsing, not for insight.",
+        "Its answers are the demo's alone: your own runs ask your models, and `llm-assets plan` counts that.",
         "",
         "Next, see it in Dagster, and ask the tables:",
         *(f"  {command}" for command in next_commands(Path(result.root))),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tomllib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,30 @@ from llm_assets.orchestration.settings import ROOT_MARKER, project_root
 _OUR_OWN = "llm_assets.definitions"
 
 
-def load_definitions(module: str | None = None) -> dg.Definitions:
+@dataclass(frozen=True, slots=True)
+class FoundDefinitions:
+    """Definitions with the module they are of. `around` is the file that named it, None when none did."""
+
+    definitions: dg.Definitions
+    module: str
+    around: Path | None
+
+    @property
+    def is_around(self) -> bool:
+        """Whether a project was found here, or where `DAGSTER_HOME` is, and not where this is installed."""
+        if self.around is None:
+            return False
+        root = self.around.parent
+        return bool(os.environ.get("DAGSTER_HOME")) or Path.cwd().is_relative_to(root)
+
+    def command(self, asset: str, day: str) -> str:
+        """What materializes a day of an asset, to be typed in the project's root."""
+        if self.around is not None and self.around.name != ROOT_MARKER:
+            return f"dg launch --assets {asset} --partition {day}"
+        return f"dagster asset materialize -m {self.module} --select {asset} --partition {day}"
+
+
+def find_definitions(module: str | None = None) -> FoundDefinitions:
     """What `module` defines; without it, what the project of `dg` or the `workspace.yaml` around names.
 
     A `.env` in the project's root is read first, as Dagster does.
@@ -27,7 +52,8 @@ def load_definitions(module: str | None = None) -> dg.Definitions:
     """
     root = project_root()
     load_dotenv(root / ".env")
-    name = module or next(_named(root), _OUR_OWN)
+    named = (module, None) if module else next(_named(root), (_OUR_OWN, None))
+    name, around = named
     for folder in (root, root / "src"):
         if folder.is_dir() and str(folder) not in sys.path:
             sys.path.append(str(folder))
@@ -39,20 +65,22 @@ def load_definitions(module: str | None = None) -> dg.Definitions:
         raise ConfigurationError(f"the definitions of {name} cannot be loaded: {error}") from error
     if not found:
         raise ConfigurationError(f"{name} defines nothing: --module names the one with `Definitions`")
-    return dg.Definitions.merge(*found)
+    return FoundDefinitions(dg.Definitions.merge(*found), name, around)
 
 
-def _named(root: Path) -> Iterator[str]:
-    """Modules with definitions, as the project's own files name them."""
+def _named(root: Path) -> Iterator[tuple[str, Path]]:
+    """Modules with definitions, as the project's own files name them, and those files."""
     for file in ("dg.toml", "pyproject.toml"):
         tools = _toml(root / file)
         project = (tools if file == "dg.toml" else tools.get("tool", {}).get("dg", {})).get("project", {})
         if "code_location_target_module" in project:
-            yield project["code_location_target_module"]
+            yield project["code_location_target_module"], root / file
         elif "root_module" in project:
-            yield f"{project['root_module']}.definitions"
+            yield f"{project['root_module']}.definitions", root / file
     if (root / ROOT_MARKER).is_file():
-        yield from _of_workspace(yaml.safe_load((root / ROOT_MARKER).read_text("utf-8")))
+        workspace = root / ROOT_MARKER
+        for name in _of_workspace(yaml.safe_load(workspace.read_text("utf-8"))):
+            yield name, workspace
 
 
 def _toml(file: Path) -> dict[str, Any]:

@@ -48,12 +48,12 @@ class InsightsCount:
                     await self._add_unknown(transcript, request, kept)
 
     def add_unheard(self, recording_id: str, seconds: float) -> None:
-        """Count a recording of so many seconds that is not transcribed yet."""
+        """Count a recording of so many seconds that is not transcribed yet: perhaps nothing is said in it."""
         words = (_WORDS * (int(seconds * _LETTERS_PER_SECOND) // len(_WORDS) + 1)).strip()
         stand_in = Transcript(recording_id=recording_id, status=RowStatus.OK, text=words)
         for _, request in self._to_read([stand_in]):
             self._rows["estimated"] += 1
-            self._add_to_ask(request)
+            self._add_to_ask(request, is_doubtful=True)
 
     def add_without_model(self, rows: int) -> None:
         """Count rows that are known to need none."""
@@ -88,9 +88,9 @@ class InsightsCount:
         else:
             self._add_to_ask(request, found.kept)
 
-    def _add_to_ask(self, request: ChatRequest, kept_calls: int = 0) -> None:
+    def _add_to_ask(self, request: ChatRequest, kept_calls: int = 0, *, is_doubtful: bool = False) -> None:
         if self._planned is not None:
-            self._planned.add(request, kept_calls=kept_calls)
+            self._planned.add(request, kept_calls=kept_calls, is_doubtful=is_doubtful)
 
     def _most_input_tokens(self) -> int | None:
         """What the roomiest model of the chain takes, where the context of each is known."""

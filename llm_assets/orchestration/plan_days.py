@@ -23,16 +23,33 @@ from llm_assets.orchestration.transcripts_count import TranscriptsCount
 from llm_assets.planning.budget import BudgetPlan, Cost
 from llm_assets.planning.plan import Plan
 from llm_assets.recordings.find import find_in_days
+from llm_assets.recordings.outside import outside_layout
+from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import Recording, RowStatus, Transcript
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingsPlan:
-    """Recordings of an asset: those that are rows, and those that are only listed so far."""
+    """Recordings of an asset: those that are rows, and by day how many are only listed so far.
+
+    `outside` are local ones that the layout has no place for, so that no day will have them.
+    """
 
     asset: str
     rows: int
-    unread: int
+    unread_by_day: Mapping[str, int]
+    place: str
+    pattern: str
+    outside: Sequence[str] = ()
+
+    @property
+    def unread(self) -> int:
+        return sum(self.unread_by_day.values())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing at all of the days."""
+        return not self.rows and not self.unread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +82,13 @@ async def plan_days(project: ProjectStages, days: Sequence[str]) -> DaysPlan:
         for day in days:
             await counting.add(day)
         plans = counting.plans()
+        recordings = counting.recordings(days)
+        unread = {key: each.unread for key, each in recordings.items()}
         return DaysPlan(
             days=days,
-            recordings=counting.recordings(days),
+            recordings=list(recordings.values()),
             plans=list(plans.values()),
-            budgets=list(_budgets(project, plans, counting.spent, days)),
+            budgets=list(_budgets(project, plans, counting.spent, unread, days)),
             without_transcripts=counting.without_transcripts,
         )
 
@@ -128,23 +147,21 @@ class _Counting:
         }
         return {key: plan for key, plan in made.items() if plan is not None}
 
-    def recordings(self, days: Sequence[str]) -> list[RecordingsPlan]:
+    def recordings(self, days: Sequence[str]) -> dict[dg.AssetKey, RecordingsPlan]:
         """Of each asset of recordings; lists what is there now."""
-        return [
-            RecordingsPlan(
+        sources = {key: self._project.stages[key].stage.source for key in self._read}
+        return {
+            key: RecordingsPlan(
                 asset=key.to_user_string(),
-                rows=sum(read.values()),
-                unread=self._unread(key, read, days),
+                rows=sum(self._read[key].values()),
+                unread_by_day=_unread(source, self._read[key], days),
+                place=source.place,
+                pattern=source.pattern,
+                outside=outside_layout(source),
             )
-            for key, read in self._read.items()
-        ]
-
-    def _unread(self, key: dg.AssetKey, read: Mapping[str, int], days: Sequence[str]) -> int:
-        source = self._project.stages[key].stage.source
-        if source is None:
-            return 0
-        listed = find_in_days(source, partition_dates(days))
-        return sum(max(len(found) - read.get(partition_key(day), 0), 0) for day, found in listed.items())
+            for key, source in sources.items()
+            if source is not None
+        }
 
     def _upstream_of_insights(self) -> set[dg.AssetKey]:
         return {*self._transcripts, *(self._project.upstream[key] for key in self._insights)}
@@ -176,6 +193,12 @@ class _Counting:
         await count.add(to_read, self._kept[key])
 
 
+def _unread(source: RecordingSource, read: Mapping[str, int], days: Sequence[str]) -> dict[str, int]:
+    listed = find_in_days(source, partition_dates(days))
+    left = {partition_key(day): len(found) - read.get(partition_key(day), 0) for day, found in listed.items()}
+    return {day: count for day, count in left.items() if count > 0}
+
+
 def _by_recording(transcripts: Iterable[Transcript]) -> dict[str, Transcript]:
     return {each.recording_id: each for each in transcripts}
 
@@ -184,6 +207,7 @@ def _budgets(
     project: ProjectStages,
     plans: Mapping[dg.AssetKey, Plan],
     spent: Mapping[str, Decimal],
+    unread: Mapping[dg.AssetKey, int],
     days: Sequence[str],
 ) -> Iterator[BudgetPlan]:
     """Of each resource that has a cap."""
@@ -201,7 +225,15 @@ def _budgets(
             cost_usd=_sum(plans[key] for key in keys),
             spent_today_usd=spent[resource],
             runs=len(list(in_runs(days, days_per_run))),
+            uncounted=sum(unread.get(key, 0) for key in {_origin(project, key) for key in keys}),
         )
+
+
+def _origin(project: ProjectStages, key: dg.AssetKey) -> dg.AssetKey:
+    """Where what an asset is made of begins."""
+    while key in project.upstream:
+        key = project.upstream[key]
+    return key
 
 
 def _sum(plans: Iterable[Plan]) -> Cost | None:

@@ -20,9 +20,6 @@ from llm_assets.recordings.prepare import taken_as
 from llm_assets.recordings.source import RecordingSource
 from llm_assets.records import Recording, RowStatus, Transcript
 
-# Of audio that is encoded again long silences are left out, and of channels those on which nobody speaks.
-_LEAST_SHARE_WITH_SPEECH = 0.5
-
 
 class _Chunks(NamedTuple):
     """How a recording is likely to be sent. Of one that was transcribed before, one answer stands for all."""
@@ -93,7 +90,8 @@ class TranscriptsCount:
         was_heard = transcript is not None and transcript.status is RowStatus.OK
         return _Chunks(
             calls=count,
-            least_seconds=seconds * (1 if as_it_is and is_short else _LEAST_SHARE_WITH_SPEECH),
+            # Of all others long silences are left out, and of channels those on which nobody speaks.
+            least_seconds=seconds if as_it_is and is_short else 0.0,
             most_seconds=seconds * channels,
             names=[f"{recording.recording_id}:{number}" for number in range(1 if was_heard else count)],
             was_heard=was_heard,

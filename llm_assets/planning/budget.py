@@ -17,7 +17,8 @@ class BudgetPlan:
     """What is planned for the models of a resource, beside what it may spend.
 
     `cost_usd` is from least to most, None when a price is unknown; `spent_today_usd` is that of all runs
-    under the cap per day; `runs` is in how many runs the days are materialized.
+    under the cap per day; `runs` is in how many runs the days are materialized. `uncounted` recordings will
+    be asked about too, and nobody knows yet what they cost.
     """
 
     resource: str
@@ -25,6 +26,7 @@ class BudgetPlan:
     cost_usd: Cost | None
     spent_today_usd: Decimal
     runs: int
+    uncounted: int = 0
 
     @property
     def left_today_usd(self) -> Decimal | None:
@@ -39,17 +41,21 @@ class BudgetPlan:
         if not caps:
             return "yes"
         if self.cost_usd is None:
-            return "yes" if self.budget.allow_unknown_prices else "unknown"
+            return "yes" if self.budget.allow_unknown_prices and not self.uncounted else "unknown"
         least, most = self.cost_usd
-        if most <= min(caps):
-            return "yes"
-        return "perhaps" if least <= min(caps) else "no"
+        if least > min(caps):
+            return "no"
+        if self.uncounted:
+            return "unknown"
+        return "yes" if most <= min(caps) else "perhaps"
 
     @property
     def days(self) -> tuple[int, int] | None:
-        """Over how many days the cap per day spreads the cost, at least and at most; None without an end."""
+        """Over how many days the cap per day spreads the cost, at least and at most; None without an end
+        or while something is not counted.
+        """
         left, per_day = self.left_today_usd, self.budget.usd_per_day
-        if left is None or not per_day or self.cost_usd is None:
+        if left is None or not per_day or self.cost_usd is None or self.uncounted:
             return None
         least, most = (1 + max(math.ceil((cost - left) / per_day), 0) for cost in self.cost_usd)
         return least, most
@@ -63,6 +69,7 @@ class BudgetPlan:
             "spent_today_usd": float(self.spent_today_usd),
             "left_today_usd": None if self.left_today_usd is None else float(self.left_today_usd),
             "runs": self.runs,
+            "recordings_not_counted": self.uncounted,
             "bears": self.bears,
             "days": self.days,
         }

@@ -37,12 +37,15 @@ class PlannedCalls:
     calls: int = 0
     in_parts: int = 0
     input_tokens: int = 0
+    doubtful_input_tokens: int = 0
     least_output_tokens: int = 0
     most_output_tokens: int = 0
     _properties: dict[int, int] = field(default_factory=dict[int, int])
 
-    def add(self, request: ChatRequest, *, kept_calls: int = 0) -> None:
-        """One more. `kept_calls` of its parts have their answers and cost nothing."""
+    def add(self, request: ChatRequest, *, kept_calls: int = 0, is_doubtful: bool = False) -> None:
+        """One more. `kept_calls` of its parts have their answers and cost nothing; one that is doubtful may
+        turn out to be none.
+        """
         schema = self._schema_tokens(request)
         fixed = schema + sum(_estimate(each) for each in request.messages if each.role == "system")
         shown = sum(_estimate(each) for each in request.messages if each.role != "system")
@@ -53,13 +56,17 @@ class PlannedCalls:
         self.requests += 1
         self.in_parts += parts > 1
         self.calls += calls
-        self.input_tokens += shown * left // parts + calls * fixed + (parts * most if merges else 0)
-        self.least_output_tokens += calls * least
+        read = shown * left // parts + calls * fixed + (parts * most if merges else 0)
+        self.input_tokens += read
+        if is_doubtful:
+            self.doubtful_input_tokens += read
+        else:
+            self.least_output_tokens += calls * least
         self.most_output_tokens += calls * most
 
     def usages(self) -> tuple[Usage, Usage]:
         """What they use at least and at most."""
-        least = int(self.input_tokens * _LEAST_SHARE_OF_ESTIMATE)
+        least = int((self.input_tokens - self.doubtful_input_tokens) * _LEAST_SHARE_OF_ESTIMATE)
         return (
             Usage(input_tokens=least, output_tokens=self.least_output_tokens),
             Usage(input_tokens=self.input_tokens, output_tokens=self.most_output_tokens),

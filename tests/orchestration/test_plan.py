@@ -17,7 +17,7 @@ from llm_assets import DuckDBFrameIOManager, OpenAIResource, build_audio_insight
 from llm_assets.cli.main import run
 from llm_assets.definitions import build_definitions
 from llm_assets.orchestration.jobs import JOB_NAME
-from llm_assets.orchestration.plan_days import RecordingsPlan, plan_days
+from llm_assets.orchestration.plan_days import plan_days
 from llm_assets.orchestration.project_stages import ProjectStages
 from llm_assets.orchestration.settings import Settings
 
@@ -100,22 +100,26 @@ def rows(plan: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     return {each["asset"]: tuple(each[name] for name in names) for each in plan["assets"]}
 
 
+def listed(asset: str, **counts: int) -> dict[str, Any]:
+    return {"asset": asset, **counts, "outside_layout": 0}
+
+
 def test_from_nothing_to_everything_answered(planner: Planner, server: FakeOpenAI) -> None:
     """Listed, then known by their length, then by their texts, then answered; and new for another model."""
     plan = planner.plan()
-    assert plan["recordings"] == [{"asset": "recordings", "rows": 0, "not_read_yet": 4}]
+    assert plan["recordings"] == [listed("recordings", rows=0, not_read_yet=4)]
     assert plan["cost_usd_most"] == 0
     assert not (planner.root / "data/state.sqlite").exists()
     assert not (planner.root / "data/llm_assets.duckdb").exists()
 
     planner.run("recordings")
     plan = planner.plan()
-    assert plan["recordings"] == [{"asset": "recordings", "rows": 4, "not_read_yet": 0}]
+    assert plan["recordings"] == [listed("recordings", rows=4, not_read_yet=0)]
     assert rows(plan) == {"transcripts": (4, 2, 0, 2, 0), "insights": (4, 2, 0, 2, 2)}
     transcripts, insights = plan["assets"]
     assert transcripts["audio_seconds_most"] == pytest.approx(13, abs=0.1)
     assert transcripts["cost_usd_most"] == pytest.approx(13 / 60 * 0.0045, rel=0.02)
-    assert 0 < insights["cost_usd_least"] < insights["cost_usd_most"]
+    assert 0 == insights["cost_usd_least"] < insights["cost_usd_most"]
     assert plan["cost_usd_most"] == pytest.approx(transcripts["cost_usd_most"] + insights["cost_usd_most"])
     assert server.paths == []
 
@@ -137,8 +141,106 @@ def test_a_recording_that_came_since_is_said(planner: Planner) -> None:
     write_wav(planner.root / "data/recordings" / DAY / "late.wav", 9, 4000)
     assert planner.plan()["recordings"][0]["not_read_yet"] == 1
     _, output, _ = planner.call("--partition", DAY)
-    assert "1 recordings are not read yet" in output
-    assert max(map(len, output.splitlines())) <= 80
+    assert "1 recording is not read yet" in output
+    command = "dagster asset materialize -m llm_assets.definitions --select recordings --partition 2026-03-02"
+    assert f"\n  {command}\n" in output
+    assert max(len(line) for line in output.splitlines() if not line.startswith("  ")) <= 80
+
+
+def test_what_is_not_counted_leaves_the_verdict_open(planner: Planner) -> None:
+    """Unless what is counted is too much already; and each day's command is there to be typed."""
+    plenty, nothing = {"LLM_ASSETS_BUDGET_DAY_USD": "50"}, {"LLM_ASSETS_BUDGET_DAY_USD": "0.0001"}
+    (budget,) = planner.plan(**plenty)["budgets"]
+    assert (budget["bears"], budget["recordings_not_counted"], budget["days"]) == ("unknown", 4, None)
+    assert "cannot be said yet" in " ".join(planner.call("--partition", DAY, **plenty)[1].split())
+    planner.run("recordings")
+    assert planner.plan(**plenty)["budgets"][0]["bears"] == "yes"
+    for day in (DAY, "2026-03-03"):
+        write_wav(planner.root / "data/recordings" / day / "late.wav", 9, 4000)
+    assert planner.plan(**plenty)["budgets"][0]["bears"] == "unknown"
+    assert planner.plan(**nothing)["budgets"][0]["bears"] == "no"
+    _, output, _ = planner.call("--days", "2026-03-02..2026-03-03")
+    assert "  for day in 2026-03-02 2026-03-03; do dagster asset " in output
+    assert "--partition $day; done" in output
+
+
+def test_recordings_that_no_day_has_are_said(planner: Planner) -> None:
+    """Beside the days' folders, and in folders that are named almost like days."""
+    recordings = planner.root / "data/recordings"
+    for place in ("2026-3-2", "20260303", "2026-02-30", "."):
+        write_wav(recordings / place / "lost.wav", 9, 4000)
+    (recordings / "notes.txt").touch()
+    assert planner.plan()["recordings"][0]["outside_layout"] == 4
+    _, output, _ = planner.call("--partition", DAY)
+    assert "4 recordings lie outside the layout" in output
+    assert "2026-3-2/lost.wav" in output
+
+
+def test_the_place_is_named_where_nothing_is(
+    planner: Planner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quiet day of a project is fine; zeros about no project at all are a mistake."""
+    workspace = "load_from: [{python_module: llm_assets.definitions}]"
+    (planner.root / "workspace.yaml").write_text(workspace)
+    code, output, _ = planner.call("--partition", "2026-03-09")
+    assert code == 0
+    assert "There is nothing for recordings of these days at" in output
+    assert "{date:%Y-%m-%d}/**/*" in output
+    (planner.root / "workspace.yaml").unlink()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("LLM_ASSETS_RECORDINGS", str(planner.root / "data/recordings"))
+    code, output, errors = planner.call("--partition", "2026-03-09")
+    assert (code, output) == (1, "")
+    assert f"there is no project in {elsewhere}" in errors
+    assert str(planner.root / "data/recordings") in errors
+    assert planner.plan()["recordings"][0]["not_read_yet"] == 4
+
+
+def test_repeats_are_not_answered(planner: Planner) -> None:
+    """The same content twice is asked once, and is a column of its own."""
+    day = planner.root / "data/recordings" / DAY
+    write_wav(day / "one.wav", 9, 4000)
+    (day / "two.wav").write_bytes((day / "one.wav").read_bytes())
+    planner.run("recordings")
+    assert [each["repeated"] for each in planner.plan()["assets"]] == [1, 1]
+    _, output, _ = planner.call("--partition", DAY)
+    names, _, transcripts, *_ = output.splitlines()[1:]
+    assert names.split()[:7] == ["asset", "rows", "no", "model", "answered", "repeated", "to"]
+    assert transcripts.split()[1:6] == ["6", "2", "0", "1", "3"]
+
+
+def test_days_that_are_no_partitions_are_said(planner: Planner) -> None:
+    """One day is a range too."""
+    _, output, _ = planner.call("--days", "2026-02-20..2026-03-02")
+    assert "10 days are no partitions and left out." in output
+    code, output, _ = planner.call("--days", DAY)
+    assert (code, output.splitlines()[0]) == (0, f"{DAY}:")
+
+
+def test_a_model_without_a_price_may_be_misspelt(planner: Planner) -> None:
+    """Said where the cost is unknown."""
+    planner.run("recordings")
+    _, output, _ = planner.call("--partition", DAY, LLM_ASSETS_CHAT_CHAIN="gpt-6-lunar")
+    assert "does not know gpt-6-lunar. Perhaps it is misspelt" in " ".join(output.split())
+
+
+def test_small_amounts_are_not_nothing(planner: Planner) -> None:
+    """A tenth of a cent is a budget."""
+    _, output, _ = planner.call("--partition", DAY, LLM_ASSETS_BUDGET_RUN_USD="0.001")
+    assert "$0.001 a run" in output
+
+
+def test_of_what_may_be_silence_only_the_most_is_said(planner: Planner) -> None:
+    """Of a recording in which long silences would be left out, nothing is certain before it is heard."""
+    write_wav(planner.root / "data/recordings" / DAY / "long.wav", 120, 4000)
+    before = planner.plan()["recordings"][0]["not_read_yet"]
+    planner.run("recordings")
+    transcripts, _ = planner.plan()["assets"]
+    assert before == 5
+    assert transcripts["audio_seconds_least"] == pytest.approx(13, abs=0.1)
+    assert transcripts["audio_seconds_most"] == pytest.approx(133, abs=0.1)
 
 
 def test_the_budget_bears_it_or_not(planner: Planner) -> None:
@@ -156,7 +258,7 @@ def test_the_budget_bears_it_or_not(planner: Planner) -> None:
         given = {"LLM_ASSETS_BUDGET_DAY_USD": f"{per_day:.9f}"}
         (budget,) = planner.plan(**given)["budgets"]
         assert budget["bears"] == bears
-        assert said in planner.call("--partition", DAY, **given)[1]
+        assert said in " ".join(planner.call("--partition", DAY, **given)[1].split())
     assert budget["days"][0] >= 3
 
 
@@ -185,7 +287,7 @@ def test_the_project_around_is_planned(
     )
     monkeypatch.chdir(stranger)
     plan = planner.plan()
-    assert plan["recordings"] == [{"asset": "sales/recordings", "rows": 0, "not_read_yet": 4}]
+    assert plan["recordings"] == [listed("sales/recordings", rows=0, not_read_yet=4)]
     assert list(rows(plan)) == ["sales/transcripts", "sales/moods"]
 
 
@@ -207,15 +309,16 @@ def test_rows_that_another_io_manager_keeps_are_counted(planner: Planner) -> Non
     )
     with ProjectStages(definitions) as project:
         plan = asyncio.run(plan_days(project, [DAY]))
-    assert plan.recordings == [RecordingsPlan(asset="recordings", rows=4, unread=0)]
+    assert (plan.recordings[0].rows, plan.recordings[0].unread) == (4, 0)
     assert [(each.rows, each.to_ask, each.estimated) for each in plan.plans] == [(4, 2, 0), (4, 2, 2)]
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("--days", "yesterday"), 2, "they look like"),
-        (("--days", "2026-03-05..2026-03-02"), 2, "they look like"),
+        (("--days", "yesterday"), 2, "it looks like 2025-01-01..2025-12-31"),
+        (("--days", "2026-03-05..2026-03-02"), 2, "2026-03-05 is after 2026-03-02"),
+        (("--partition", "2026-02-30"), 2, "there is no day 2026-02-30"),
         (("--partition", "2.3.2026"), 2, "it looks like"),
         (("--days", "2026-03-02..2026-03-03", "--partition", DAY), 2, "give one of them"),
         (("--partition", "1999-01-01"), 1, "there are 2026-03-02 to "),
