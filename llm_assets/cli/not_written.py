@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from llm_assets.errors import LLMAssetsError, WarehouseError
+from llm_assets.errors import WarehouseError
 
 _MISSING = re.compile(r"Table with name \"?(.+?)\"? does not exist")
 
@@ -15,17 +15,12 @@ def not_written_yet(error: WarehouseError) -> str | None:
     if found is None:
         return None
     # Imported here because Dagster comes with it, and most questions need none of that.
-    from dagster import DagsterError
-
     from llm_assets.orchestration.find_definitions import load_definitions
     from llm_assets.orchestration.project_stages import ProjectStages
 
     try:
         stages = ProjectStages(load_definitions()).stages
-    except (
-        LLMAssetsError,
-        DagsterError,
-    ):  # no project, or one that does not load, has nothing to say of the question
+    except Exception:  # no project, or one that does not load: the question's own error is what counts
         return None
     for key in stages:
         if key.path[-1].lower() == found[1].lower():

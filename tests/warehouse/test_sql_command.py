@@ -172,7 +172,9 @@ def test_a_table_that_comes_with_a_later_asset_says_so(
     assert "Table with name complains does not exist" in run("from complains", database=path).stderr
     (tmp_path / "a_project_at_transcripts.py").unlink()
     monkeypatch.delitem(sys.modules, "a_project_at_transcripts")
-    assert "Table with name insights does not exist" in run("from insights", database=path).stderr
+    for workspace in ((tmp_path / "workspace.yaml").read_text(), "load_from: ["):
+        (tmp_path / "workspace.yaml").write_text(workspace)
+        assert "Table with name insights does not exist" in run("from insights", database=path).stderr
 
 
 def test_writing_is_exit_code_1(run: Run) -> None:
