@@ -15,11 +15,11 @@ def not_written_yet(error: WarehouseError) -> str | None:
     if found is None:
         return None
     # Imported here because Dagster comes with it, and most questions need none of that.
-    from llm_assets.orchestration.find_definitions import load_definitions
+    from llm_assets.orchestration.find_definitions import find_definitions
     from llm_assets.orchestration.project_stages import ProjectStages
 
     try:
-        stages = ProjectStages(load_definitions()).stages
+        stages = ProjectStages(find_definitions().definitions).stages
     except Exception:  # no project, or one that does not load: the question's own error is what counts
         return None
     for key in stages:
