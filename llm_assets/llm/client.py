@@ -204,12 +204,16 @@ class LLMClient:
         return chain
 
     async def _beat(self) -> None:
-        """Keep what this client has reserved, and what it has sent, while its calls take long."""
-        assert self._services is not None
+        """Give up what is overdue, and keep what is reserved and was sent while calls take long."""
+        services, loop = self._services, asyncio.get_running_loop()
+        assert services is not None
+        sign_at = loop.time() + _SIGN_OF_LIFE_SECONDS
         while True:
-            await asyncio.sleep(_SIGN_OF_LIFE_SECONDS)
-            give_up_what_is_overdue(self._services)
+            await asyncio.sleep(min(give_up_what_is_overdue(services), sign_at - loop.time()))
+            if loop.time() < sign_at:
+                continue
             # A store that is gone is noticed by the calls that need it; the next beat tries again.
             with contextlib.suppress(StateUnavailable):
-                await self._services.journal.show_alive()
-                await self._services.budget.flush()
+                await services.journal.show_alive()
+                await services.budget.flush()
+            sign_at = loop.time() + _SIGN_OF_LIFE_SECONDS

@@ -6,6 +6,7 @@ Whoever waits to send is turned away. What was sent may be billed, so its answer
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,8 @@ from llm_assets.llm.services import Services, Tally
 
 # A wait that is over before anybody wonders needs no words.
 _SILENT_SECONDS = 5.0
+# However soon the next call is overdue, it is looked for no sooner.
+_LOOK_AGAIN_SECONDS = 0.02
 
 
 class CallsUnderWay:
@@ -48,12 +51,19 @@ class CallsUnderWay:
             await self._last_ended.wait()
 
 
-def give_up_what_is_overdue(services: Services) -> None:
-    """A server that answers drop by drop is never silent for long enough to be timed out."""
+def give_up_what_is_overdue(services: Services) -> float:
+    """A server that is silent, or answers drop by drop, may take longer than anybody waits.
+
+    Returns in how many seconds to look again: when the next may be overdue, with those sent from now on.
+    """
     now = services.clock.now()
+    next_at = now + services.config.retry.deadline_seconds
     for exchange in services.on_the_wire.values():
-        if now > exchange.give_up_at:
+        if now >= exchange.give_up_at:
+            exchange.give_up_at = math.inf  # once: it still has to settle
             exchange.task.cancel()
+        next_at = min(next_at, exchange.give_up_at)
+    return max(next_at - now, _LOOK_AGAIN_SECONDS)
 
 
 async def drain(services: Services, seconds: float, warn: Callable[[str], None], *, say_so: bool) -> None:

@@ -506,22 +506,24 @@ async def test_the_deadline_ends_all_attempts(what: str) -> None:
     assert outcome.attempts == len(server.asked) > 1
 
 
+async def drips(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+    while not writer.is_closing():
+        writer.write(b" ")
+        await writer.drain()
+        await asyncio.sleep(READ_TIMEOUT_SECONDS / 4)
+
+
 @pytest.mark.usefixtures("way")
-async def test_the_deadline_ends_an_answer_that_comes_drop_by_drop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that is never silent for long and never done is given up at the client's next heartbeat."""
-    monkeypatch.setattr("llm_assets.llm.client._SIGN_OF_LIFE_SECONDS", 0.1)
-
-    async def drips(writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
-        while not writer.is_closing():
-            writer.write(b" ")
-            await writer.drain()
-            await asyncio.sleep(READ_TIMEOUT_SECONDS / 4)
-
-    async with raw_server(drips) as server:
-        async with LLMClient(config(server.base_url, retry={"deadline_seconds": 0.5})) as client:
+@pytest.mark.parametrize("react", [drips, is_silent])
+async def test_the_deadline_ends_an_answer_that_never_comes_whole(react: Reaction) -> None:
+    """A server that is silent, or never done, is given up at the call's deadline, not at some heartbeat."""
+    retry = {"deadline_seconds": 0.5, "read_timeout_seconds": 60}
+    async with raw_server(react) as server:
+        async with LLMClient(config(server.base_url, retry=retry)) as client, asyncio.timeout(10):
             outcome = await call(client)
     assert type(outcome.error) is ConnectionFailed
+    assert "within the deadline" in str(outcome.error)
     assert len(server.asked) == 1
 
 
