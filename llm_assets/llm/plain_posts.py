@@ -11,6 +11,9 @@ aiohttp 3.10. So this is done with the versions it was tried with, and with any 
 
 from __future__ import annotations
 
+import asyncio
+import select
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -22,6 +25,8 @@ from llm_assets.llm.http import HttpResponse
 from llm_assets.llm.silence import Silence
 
 _TRIED = {f"3.{minor}" for minor in range(10, 15)}
+# Where a poll tells that the other side has closed. What else comes over TLS may be of TLS itself.
+_CLOSED_BY_THE_SERVER = getattr(select, "POLLRDHUP", 0)
 _NEVER_IN_A_HEAD = frozenset("\r\n\0")
 
 
@@ -73,17 +78,31 @@ class PlainPosts:
         self._connector = connector
         self._silence = silence
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_seconds)
+        self._kept = weakref.WeakSet[object]()
 
     async def send(self, prepared: Prepared, body: bytes) -> HttpResponse:
         """Send and wait for the whole answer. Whatever ends this early closes the connection."""
-        connection = await self._connect(prepared.target)
+        connection = await self._usable(prepared.target)
+        protocol = connection.protocol
         try:
             response = await self._exchange(connection, b"%b%d\r\n\r\n%b" % (prepared.head, len(body), body))
         except BaseException:
             connection.close()
             raise
+        self._kept.add(protocol)
         connection.release()
         return response
+
+    async def _usable(self, target: aiohttp.ClientRequest) -> aiohttp.connector.Connection:
+        """One that was kept, or a new one where those that were kept are of no use any more."""
+        while True:
+            connection = await self._connect(target)
+            if _is_usable(connection):
+                return connection
+            is_new = connection.protocol not in self._kept
+            connection.close()
+            if is_new:
+                raise NotUsable
 
     async def _connect(self, target: aiohttp.ClientRequest) -> aiohttp.connector.Connection:
         try:
@@ -93,9 +112,8 @@ class PlainPosts:
 
     async def _exchange(self, connection: aiohttp.connector.Connection, request: bytes) -> HttpResponse:
         protocol, transport = connection.protocol, connection.transport
-        # What comes unasked would be taken for the answer.
-        if protocol is None or transport is None or transport.is_closing() or protocol.should_close:
-            raise NotUsable
+        assert protocol is not None  # for it is usable
+        assert transport is not None
         protocol.set_response_params(read_until_eof=True)
         transport.write(request)
         self._silence.expect(protocol)
@@ -110,3 +128,21 @@ class PlainPosts:
         if transport.get_write_buffer_size():  # answered before all of the request was taken
             connection.close()
         return HttpResponse(message.code, message.headers, body)
+
+
+def _is_usable(connection: aiohttp.connector.Connection) -> bool:
+    """Whether a request can be written to it. What was sent to a server that has closed may count as paid."""
+    protocol, transport = connection.protocol, connection.transport
+    # What comes unasked would be taken for the answer.
+    if protocol is None or transport is None or transport.is_closing() or protocol.should_close:
+        return False
+    return not _is_closed_by_the_server(transport)
+
+
+def _is_closed_by_the_server(transport: asyncio.Transport) -> bool:
+    """The system hears of it before the event loop does, which may have much else to do."""
+    if not hasattr(select, "poll"):
+        return False
+    end = select.poll()
+    end.register(transport.get_extra_info("socket").fileno(), _CLOSED_BY_THE_SERVER)
+    return bool(end.poll(0))
