@@ -89,15 +89,12 @@ class Tally:
 
 
 class Exchange(Protocol):
-    """A request on the wire."""
+    """A request on the wire. At `give_up_at` its answer is no longer waited for."""
+
+    give_up_at: float
 
     @property
     def task(self) -> asyncio.Task[None]: ...
-
-    @property
-    def give_up_at(self) -> float:
-        """The moment at which its answer is no longer waited for."""
-        ...
 
 
 @dataclass(slots=True)
