@@ -275,17 +275,18 @@ def test_the_project_around_is_planned(
     planner: Planner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody else's, with a prefix and an extractor of its own, found by what dg knows of it."""
-    stranger = tmp_path / "stranger"
-    package = stranger / "src" / "stranger"
+    sales_elsewhere = tmp_path / "sales_elsewhere"
+    # A name that no other test's project has: Python imports a module once.
+    package = sales_elsewhere / "src" / "sales_elsewhere"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     recordings = str(planner.root / "data/recordings")
     source = STRANGER.format(recordings=recordings, tables=str(tmp_path / "sales.duckdb"))
     (package / "definitions.py").write_text(source)
-    (stranger / "pyproject.toml").write_text(
-        '[tool.dg]\ndirectory_type = "project"\n[tool.dg.project]\nroot_module = "stranger"\n'
+    (sales_elsewhere / "pyproject.toml").write_text(
+        '[tool.dg]\ndirectory_type = "project"\n[tool.dg.project]\nroot_module = "sales_elsewhere"\n'
     )
-    monkeypatch.chdir(stranger)
+    monkeypatch.chdir(sales_elsewhere)
     plan = planner.plan()
     assert plan["recordings"] == [listed("sales/recordings", rows=0, not_read_yet=4)]
     assert list(rows(plan)) == ["sales/transcripts", "sales/moods"]
