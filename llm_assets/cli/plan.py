@@ -114,10 +114,11 @@ def plan_command(
     except dg.Failure as failure:
         raise NotPlanned(failure.description or "rows cannot be read") from failure
     _require_a_project(found, plan, is_chosen=module is not None)
+    asked = Asked(_left_out(first, last, len(plan.days)), found.command)
     if as_json:
-        click.echo(json.dumps(as_json_value(plan), indent=2))
+        click.echo(json.dumps(as_json_value(plan, asked), indent=2))
     else:
-        show(plan, Asked(_left_out(first, last, len(plan.days)), found.command))
+        show(plan, asked)
 
 
 def _require_a_project(found: FoundDefinitions, plan: DaysPlan, *, is_chosen: bool) -> None:

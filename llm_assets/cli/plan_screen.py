@@ -30,12 +30,13 @@ def show(plan: DaysPlan, asked: Asked) -> None:
         console.print(line, markup=False, soft_wrap=line.startswith(" "))
 
 
-def as_json_value(plan: DaysPlan) -> dict[str, Any]:
+def as_json_value(plan: DaysPlan, asked: Asked) -> dict[str, Any]:
     """Everything in it, as numbers."""
     return {
         "first_day": plan.days[0],
         "last_day": plan.days[-1],
         "days": len(plan.days),
+        "days_left_out": asked.left_out_days,
         "recordings": [
             {
                 "asset": each.asset,
