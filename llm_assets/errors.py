@@ -21,7 +21,8 @@
     │   ├── BudgetExceeded
     │   ├── ClientClosed              the client is closing: nothing new is sent
     │   ├── QuotaExhausted            the account has no credit: waiting never helps
-    │   └── CredentialsRefused        401, or a 403 that is about the key
+    │   ├── CredentialsRefused        401, or a 403 that is about the key
+    │   └── NotServed                 no such model or address, and nothing ever answered
     └── CallFailed                    one call to a model failed
         ├── RequestTooLarge           larger than the limit itself: no wait would ever be enough
         │   └── RequestTooDear        may cost more than a whole budget
@@ -172,6 +173,10 @@ class QuotaExhausted(CallFailed, RunStopped):
 
 class CredentialsRefused(CallFailed, RunStopped):
     """The key is missing, wrong or not allowed to use this model."""
+
+
+class NotServed(CallFailed, RunStopped):
+    """The servers know none of the models they were asked for, or nothing is at their addresses."""
 
 
 class RequestTooLarge(CallFailed):

@@ -22,7 +22,7 @@ from llm_assets.errors import BudgetExceeded, RequestTooDear, StateUnavailable
 from llm_assets.llm.bookings import Bookings
 from llm_assets.llm.budget_warnings import BudgetWarnings
 from llm_assets.llm.caps import Caps, exceeded_message, too_dear_message
-from llm_assets.llm.ledger import NOTHING, Answer, Reservation, Settled, Spending
+from llm_assets.llm.ledger import NOTHING, Answer, Cap, Reservation, Settled, Spending
 from llm_assets.llm.models import BudgetConfig
 from llm_assets.llm.quota.base import QuotaStore
 from llm_assets.llm.returns import Returns
@@ -62,6 +62,7 @@ class Budget:
         self._asking = asyncio.Lock()
         self._returns = Returns()
         self._timer: asyncio.TimerHandle | None = None
+        self._tight: Cap | None = None
         self._is_resting = False
         self._is_closing = False
         caps = (config.usd_per_run, config.usd_per_day, config.tokens_per_run, config.tokens_per_day)
@@ -150,6 +151,10 @@ class Budget:
         """
         await self._returns.wait(worst)
 
+    def waited(self, seconds: float) -> None:
+        """A call has waited so long in all for what others hold."""
+        self.warnings.waiting(seconds, self._tight)
+
     async def flush(self) -> None:
         """Write what was settled to the ledger, hold a little ahead while it is used, and be seen to live."""
         self._stop_timer()
@@ -212,6 +217,8 @@ class Budget:
         if answer.verdict == "exceeded":
             self._returns.came_back()  # for nobody, but all are to hear of it
             raise BudgetExceeded(exceeded_message(answer, worst))
+        if answer.verdict == "wait":
+            self._tight = answer.cap
         return answer.verdict
 
     def _undo(self, worst: Spending, accounts: tuple[str, ...], booking: asyncio.Task[Answer]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from llm_assets.errors import BudgetExceeded, RequestTooDear
-from llm_assets.llm.ledger import Answer
+from llm_assets.llm.ledger import Answer, Cap
 
 # Whoever waits longer than this for others' calls wants to know what for.
 _SILENT_WAIT_SECONDS = 5.0
@@ -42,14 +42,17 @@ class BudgetWarnings:
             "as much is reserved for its calls; a cap may be passed by those on their way until now",
         )
 
-    def waiting(self, seconds: float) -> None:
-        """Calls wait for the reservations of others, when they have waited for long."""
-        if seconds > _SILENT_WAIT_SECONDS:
-            self._say(
-                ("waiting", ""),
-                "calls wait, for other runs hold the rest of the budget for calls on their way; what a run "
-                f"that died held counts as spent after {self._lease_seconds:.0f} s",
+    def waiting(self, seconds: float, cap: Cap | None) -> None:
+        """Calls wait for what others hold under a cap, when they have waited for long."""
+        if cap is None or seconds <= _SILENT_WAIT_SECONDS:
+            return
+        message = f"calls wait, for calls on their way hold the rest of the budget {cap.name}"
+        if cap.is_of_the_day:
+            message += (
+                ", of this run or of others; what a run that died held counts as spent after "
+                f"{self._lease_seconds:.0f} s"
             )
+        self._say(("waiting", cap.name), message)
 
     def _say(self, what: tuple[str, str], message: str) -> None:
         if what not in self._said:

@@ -184,7 +184,7 @@ async def _get_leave_and_money(services: Services, call: Call) -> tuple[Grant, R
         finally:
             _waited(services, call.tally, "budget", clock.now() - started)
         waited_seconds += clock.now() - started
-        budget.warnings.waiting(waited_seconds)
+        budget.waited(waited_seconds)
 
 
 def _worst(services: Services, call: Call) -> Spending | None:

@@ -63,7 +63,8 @@ def exceeded_message(answer: Answer, worst: Spending) -> str:
     """What is spent leaves too little for `worst`."""
     cap = answer.cap
     assert cap is not None
+    anew = f"; each {'day' if cap.is_of_the_day else 'run'} has a budget of its own" if cap.most else ""
     return (
         f"the budget {cap.name} of {cap.shown(cap.most)} has {cap.shown(answer.used)} spent, and the next "
-        f"call may cost up to {cap.shown(cap.of(worst))}"
+        f"call may cost up to {cap.shown(cap.of(worst))}{anew}"
     )

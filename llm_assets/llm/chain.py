@@ -15,7 +15,6 @@ from llm_assets.errors import (
     BudgetExceeded,
     CallFailed,
     ContextTooLong,
-    CredentialsRefused,
     LLMAssetsError,
     Overloaded,
     RequestRejected,
@@ -25,20 +24,17 @@ from llm_assets.llm.caller import ask
 from llm_assets.llm.context import first_place, require_context, surely_fits
 from llm_assets.llm.fallback import (
     BEYOND_BUDGET,
-    FORBIDDEN,
     another_model_may_help,
     fallback_reason,
     worst,
 )
 from llm_assets.llm.journal_keys import journal_keys, shape_of
+from llm_assets.llm.never_answered import what_stops_the_run
 from llm_assets.llm.requests import ChatRequest, Endpoint, Request
 from llm_assets.llm.same import SameRequests
 from llm_assets.llm.services import Call, Found, Link, Services, Tally
 from llm_assets.llm.tokens import TokenCounter
 from llm_assets.llm.waiting import ModelCooling
-
-# So many calls may end with 403 before anything is answered: then it is not about one of them.
-_MOST_FORBIDDEN = 20
 
 
 class ModelChain:
@@ -119,7 +115,7 @@ class ModelChain:
             if not look_first and (entry := await services.journal.find(keys)):
                 return Found(entry, from_journal=True)
             try:
-                return await self._last_resort(request, errors)
+                return await self._last_resort(request, links, errors)
             except ModelCooling as cooling:
                 await self._wait_out(cooling, tally)
 
@@ -145,7 +141,9 @@ class ModelChain:
     def _stops_at_budget(self) -> bool:
         return self._services.config.budget.when_exceeded == "stop"
 
-    async def _last_resort(self, request: Request, errors: Sequence[LLMAssetsError]) -> Found:
+    async def _last_resort(
+        self, request: Request, links: Sequence[Link], errors: Sequence[LLMAssetsError]
+    ) -> Found:
         if self._may_be_cached(request, errors) and request.subject is not None:
             servers = {link.server for link in self._links}
             entry = await self._services.journal.find_latest(request.subject, servers)
@@ -153,23 +151,7 @@ class ModelChain:
                 reason = f"cached: {fallback_reason(request, errors)}"
                 return Found(entry._replace(fallback_reason=reason), from_journal=True)
         error = worst(errors)
-        raise self._forbidden_too_often(error) or error
-
-    def _forbidden_too_often(self, error: LLMAssetsError) -> CredentialsRefused | None:
-        """A 403 may be about one prompt. A server that has nothing but 403 for us does not want us at all."""
-        services = self._services
-        if services.answered or not isinstance(error, RequestRejected) or error.http_status != FORBIDDEN:
-            return None
-        services.forbidden += 1
-        if services.forbidden < _MOST_FORBIDDEN:
-            return None
-        return CredentialsRefused(
-            f"{services.forbidden} requests were forbidden and none has been answered; the last: "
-            f"{error.message}",
-            error.http_status,
-            error.code,
-            error.request_id,
-        )
+        raise what_stops_the_run(self._services, request, links, errors, error) or error
 
     def _may_be_cached(self, request: Request, errors: Sequence[LLMAssetsError]) -> bool:
         """An older answer stands in for one that cannot be had now, not for one that was of no use or that

@@ -19,9 +19,11 @@ from llm_assets.llm.requests import ChatRequest, Request
 from llm_assets.llm.waiting import ModelCooling
 
 FORBIDDEN = 403  # by a region or a policy of one model or proxy: another may do it
+_NOT_FOUND = (404, 405)  # no such model, or no such address
 BEYOND_BUDGET = (BudgetExceeded, RequestTooDear)
 # What a 4xx says about the model rather than about the request.
-_MODEL_CODES = ("model_not_found", "model_not_available", "unsupported_model", "unsupported_parameter")
+_UNKNOWN_MODEL_CODES = ("model_not_found", "model_not_available")
+_MODEL_CODES = (*_UNKNOWN_MODEL_CODES, "unsupported_model", "unsupported_parameter")
 
 
 def another_model_may_help(error: CallFailed) -> bool:
@@ -31,7 +33,19 @@ def another_model_may_help(error: CallFailed) -> bool:
         return True
     if not isinstance(error, RequestRejected) or error.http_status == FORBIDDEN:
         return True
-    return (error.code or "") in _MODEL_CODES
+    return is_not_served(error) or (error.code or "") in _MODEL_CODES
+
+
+def is_not_served(error: LLMAssetsError) -> bool:
+    """Whether the server knows no such model or address, whatever is asked."""
+    return isinstance(error, RequestRejected) and (
+        error.http_status in _NOT_FOUND or is_about_the_model(error)
+    )
+
+
+def is_about_the_model(error: CallFailed) -> bool:
+    """Whether the server says by its code that it is the model that it does not know."""
+    return (error.code or "") in _UNKNOWN_MODEL_CODES
 
 
 _REASONS: tuple[tuple[type[LLMAssetsError], str], ...] = (
@@ -58,7 +72,10 @@ def fallback_reason(request: Request, errors: Sequence[LLMAssetsError]) -> str |
 
 
 def worst(errors: Sequence[LLMAssetsError]) -> LLMAssetsError:
-    """What to tell: a budget that is spent stops the run, a model that cools down is waited for."""
+    """What to tell: a budget that is spent stops the run, a model that cools down is waited for.
+
+    A model that is not served says nothing about the request, so any other model's error is told before.
+    """
     kinds: tuple[Callable[[LLMAssetsError], bool], ...] = (
         lambda error: isinstance(error, BudgetExceeded),
         lambda error: isinstance(error, ModelCooling),
@@ -67,4 +84,4 @@ def worst(errors: Sequence[LLMAssetsError]) -> LLMAssetsError:
         for error in errors:
             if is_kind(error):
                 return error
-    return errors[-1]
+    return next((error for error in reversed(errors) if not is_not_served(error)), errors[-1])

@@ -59,6 +59,10 @@ class Cap:
     def of_usd(cls, account: str, usd: Decimal, name: str) -> Cap:
         return cls(account, "usd", int(usd * _NANO), name)
 
+    @property
+    def is_of_the_day(self) -> bool:
+        return self.account.startswith("day:")
+
     def of(self, amount: Spending) -> int:
         return amount.nano_usd if self.unit == "usd" else amount.tokens
 

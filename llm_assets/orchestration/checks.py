@@ -8,12 +8,14 @@ is still fine, and whether the rest is a warning or an error, is configuration.
 from __future__ import annotations
 
 import inspect
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from itertools import islice
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 Judged = tuple[bool, str | None, dict[str, Any]]
 
 _EXAMPLES = 10
+_REASON_CHARACTERS = 240
+_OF_ONE_REQUEST = re.compile(r"\brequest [\w-]*\d[\w-]*|\d+")
 
 # From Dagster 1.13 on. Without, a check's tile is all there is of it: the latest run's days.
 _CHECKS_HAVE_PARTITIONS = "partitions_def" in inspect.signature(dg.AssetCheckSpec).parameters
@@ -126,7 +130,18 @@ def _usable_rows(facts: Facts, _: CheckLimits) -> Judged:
 
 
 def _nothing_failed(facts: Facts, _: CheckLimits) -> Judged:
-    return _rows_that_count(facts.rows, _with(facts.rows, {RowStatus.FAILED}), "failed")
+    failed = _with(facts.rows, {RowStatus.FAILED})
+    passed, said, numbers = _rows_that_count(facts.rows, failed, "failed")
+    return passed, said and f"{said} {_most_frequent_reason(failed)}", numbers
+
+
+def _most_frequent_reason(failed: Rows) -> str:
+    """In its own words, as far as they fit; numbers and names of requests make no other reason of it."""
+    reasons = [str(error or "") for error in failed.columns["error"]]
+    kinds = [_OF_ONE_REQUEST.sub("", reason) for reason in reasons]
+    ((kind, count),) = Counter(kinds).most_common(1)
+    reason = shorten(reasons[kinds.index(kind)], _REASON_CHARACTERS, placeholder=" …") or "no reason is known"
+    return f"{'The reason' if count == len(reasons) else f'The most frequent reason ({count})'}: {reason}"
 
 
 def _with(rows: Rows, statuses: Collection[RowStatus]) -> Rows:

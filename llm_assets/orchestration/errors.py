@@ -17,10 +17,12 @@ from llm_assets.errors import (
     CallFailed,
     CredentialsRefused,
     LLMAssetsError,
+    NotServed,
     PriceUnknown,
     QuotaExhausted,
     RecordingsRefused,
     RecordingsUnavailable,
+    RequestTooDear,
     RunStopped,
     StateMissing,
     StateUnavailable,
@@ -42,9 +44,11 @@ _KEPT = "Everything paid for is kept"
 
 # What to do, where the error's own message does not say it.
 _ADVICE: Mapping[type[LLMAssetsError], str] = {
-    BudgetExceeded: f"{_KEPT}: raise the budget, then materialize again; a day's budget starts anew daily.",
+    BudgetExceeded: f"{_KEPT}: raise the budget, then materialize again.",
     QuotaExhausted: f"{_KEPT}: add credit at the provider, then materialize again.",
     CredentialsRefused: f"{_KEPT}: materialize again after that.",
+    NotServed: f"{_KEPT}: materialize again after that.",
+    RequestTooDear: f"{_KEPT}: materialize again after that.",
     PriceUnknown: "Give the model a price in its chain entry, or allow unknown prices in the budget.",
     StateUnavailable: f"{_KEPT}: bring the shared state back, then materialize again.",
     RunStopped: f"{_KEPT}: a later run goes on from here.",

@@ -18,7 +18,9 @@ from llm_assets.errors import (
     BudgetExceeded,
     ClientClosed,
     ConfigurationError,
+    ContextTooLong,
     CredentialsRefused,
+    NotServed,
     Overloaded,
     QuotaExhausted,
     RequestRejected,
@@ -560,6 +562,99 @@ async def test_a_server_that_forbids_everything_stops_the_run() -> None:
                 async for _ in client.run(ask(str(number)) for number in range(1000)):
                     pass
     assert len(server.requests) <= 24
+
+
+NOT_SERVED = {
+    "model": (
+        error(404, "model_not_found", "The model does not exist."),
+        "gpt-nope is no model of the server",
+    ),
+    "model without a code": ((404, {"error": "model 'gpt-nope' not found"}), "gpt-nope is no model of"),
+    "model of a project": (error(403, "model_not_found", "No access."), "gpt-nope is no model of"),
+    "address": (error(404, "unknown_url", "Invalid URL (POST /chat)"), "OPENAI_BASE_URL .* ends in /v1 for"),
+    "page": ((404, {}), "nothing answers at http://127.0.0.1:.*/v1/chat/completions, where gpt-nope"),
+    "no posts": ((405, {}), "OPENAI_BASE_URL"),
+}
+
+
+@pytest.mark.parametrize("what", NOT_SERVED)
+async def test_a_model_or_an_address_nobody_serves_stops_the_run_at_once(what: str) -> None:
+    """No row is to blame for it: what to correct is said once, whatever words the server has for it."""
+    reply, words = NOT_SERVED[what]
+    async with scripted_server(lambda request, number: reply) as server:
+        async with LLMClient(config(server.base_url, "gpt-nope", max_concurrency=4)) as client:
+            with pytest.raises(NotServed, match=words):
+                async for _ in client.run(ask(str(number)) for number in range(1000)):
+                    pass
+    assert len(server.requests) <= 8
+
+
+async def test_a_chain_that_nobody_serves_names_each_of_its_models() -> None:
+    """Each model has been asked, and each is to be corrected."""
+    reply = error(404, "model_not_found", "The model does not exist.")
+    async with scripted_server(lambda request, number: reply) as server:
+        async with LLMClient(config(server.base_url, "gpt-nope", "gpt-never")) as client:
+            with pytest.raises(NotServed, match=r"gpt-nope is no model .*; gpt-never is no model"):
+                await client.call(ask("1"))
+    assert [request["model"] for request in server.requests] == ["gpt-nope", "gpt-never"]
+
+
+@pytest.mark.parametrize("chain", [("gpt-6-luna", "gpt-nope"), ("gpt-nope", "gpt-6-luna")])
+async def test_what_is_wrong_with_the_request_is_told_before_a_model_nobody_serves(
+    chain: tuple[str, str],
+) -> None:
+    """A fallback that is misspelt does not stop the rows that need none."""
+
+    def script(request: dict[str, Any], number: int) -> Any:
+        if request["model"] == "gpt-nope":
+            return error(404, "model_not_found", "The model does not exist.")
+        is_long = request["messages"][0]["content"] == "long"
+        return error(400, "context_length_exceeded", "Too long.") if is_long else answer()
+
+    async with scripted_server(script) as server, LLMClient(config(server.base_url, *chain)) as client:
+        outcomes = [await client.call(ask(text)) for text in ("long", "short")]
+    assert isinstance(outcomes[0].error, ContextTooLong)
+    assert outcomes[1].model == "gpt-6-luna"
+
+
+async def test_a_model_that_has_answered_and_is_gone_fails_its_row() -> None:
+    """A gateway that loses its way for a moment ends no run that works."""
+    replies = [answer(), error(404, "unknown_url", "no route"), answer()]
+    async with scripted_server(lambda request, number: replies[number - 1]) as server:
+        async with LLMClient(config(server.base_url)) as client:
+            outcomes = [await client.call(ask(str(number))) for number in range(3)]
+    assert [outcome.answer is not None for outcome in outcomes] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("cap", "others"), [("tokens_per_run", False), ("tokens_per_day", True)], ids=["run", "day"]
+)
+async def test_who_waits_for_the_budget_is_told_who_can_hold_it(
+    monkeypatch: pytest.MonkeyPatch, cap: str, others: bool
+) -> None:
+    """No other run can hold anything of a run's own budget."""
+    monkeypatch.setattr("llm_assets.llm.budget_warnings._SILENT_WAIT_SECONDS", 0.05)
+    said: list[str] = []
+    told = asyncio.Event()
+
+    def warn(message: str) -> None:
+        if "hold the rest" in message:
+            said.append(message)
+            told.set()
+
+    worst = worst_case(ask("1"), ModelConfig.of("gpt-6-luna"))[1]
+    async with scripted_server() as server:
+        server.gate = asyncio.Event()
+        client_config = config(server.base_url, budget={cap: worst * 3 // 2})
+        async with asyncio.timeout(60), LLMClient(client_config, warn=warn) as client:
+            calls = [asyncio.create_task(client.call(ask(str(number)))) for number in range(2)]
+            await told.wait()
+            server.gate.set()
+            await asyncio.wait(calls)
+            await asyncio.gather(*calls, return_exceptions=True)
+    (message,) = said
+    assert f"the budget {cap}" in message
+    assert ("of others" in message) is others
 
 
 async def test_a_wait_for_something_else_is_no_wait_for_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:

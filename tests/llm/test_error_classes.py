@@ -388,11 +388,6 @@ async def test_refusals_do_not_use_up_the_attempts() -> None:
         (fails(400, "invalid_value", "messages is wrong"), RequestRejected, ["messages is wrong"]),
         (fails(422, "unprocessable", "no such role"), RequestRejected, ["no such role"]),
         (
-            says(404, "<html>Not Found</html>"),
-            RequestRejected,
-            ["Not Found", "Is base_url right? It usually ends in /v1."],
-        ),
-        (
             says(307, "", location="https://elsewhere.example/v1/chat/completions"),
             RequestRejected,
             ["https://elsewhere.example", "not followed", "set base_url"],
@@ -403,7 +398,7 @@ async def test_refusals_do_not_use_up_the_attempts() -> None:
             ["Limit 1000, Requested 9000"],
         ),
     ],
-    ids=["400", "422", "404", "redirect", "larger than the limit"],
+    ids=["400", "422", "redirect", "larger than the limit"],
 )
 async def test_what_stays_wrong_is_not_tried_again(
     reaction: Reaction, kind: type[CallFailed], words: list[str]

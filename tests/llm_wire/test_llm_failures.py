@@ -298,6 +298,12 @@ def test_a_key_that_is_a_plain_word_leaves_other_words_alone() -> None:
     failures = OpenAIProvider(SecretStr("emulator"))._failures
     assert failures.scrubbed("wrong key emulator!") == "wrong key [key]!"
     assert failures.request_id({"x-request-id": "req_emulator_00000001"}) == "req_emulator_00000001"
+    assert failures.scrubbed("POST /emulator/v1 of (emulator)") == "POST /emulator/v1 of ([key])"
+
+
+def test_a_short_key_that_is_no_word_is_kept_out_of_paths_too() -> None:
+    failures = OpenAIProvider(SecretStr("hunter2"))._failures
+    assert failures.scrubbed("no user at /hunter2/v1") == "no user at /[key]/v1"
 
 
 @settings(deadline=None)

@@ -114,6 +114,20 @@ def test_bad_rows_warn_with_counts_and_reasons() -> None:
     assert "`b` unreadable: why" in found["first_reasons"]
 
 
+def test_failed_rows_are_told_with_their_most_frequent_reason() -> None:
+    """Names of requests make no other reason of it, and a long one is cut."""
+    reasons = ["bad (HTTP 400, request req_1)", f"{'too long ' * 100}(request req_2)", None, ""]
+    reasons[3] = f"{'too long ' * 100}(request req_3)"
+    rows = made(*((name, "failed") for name in "abcd"), error=reasons)
+    said = judged(NOTHING_FAILED, rows=rows).description
+    assert said is not None
+    assert said.startswith("4 of 4 rows failed. The most frequent reason (2): too long too long ")
+    assert said.endswith(" …")
+    assert len(said) < 350
+    one = judged(NOTHING_FAILED, rows=made(("a", "ok"), ("b", "failed")))
+    assert one.description == "1 of 2 rows failed. The reason: why"
+
+
 @pytest.mark.parametrize(
     ("upstream", "missing", "surplus"),
     [((("a", "ok"), ("b", "ok")), 1, 0), ((("a", "ok"), ("a", "ok")), 1, 0), ((), 0, 1)],

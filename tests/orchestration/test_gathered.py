@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from llm_assets.errors import ConnectionFailed
+from llm_assets.errors import ConnectionFailed, RequestTooDear
 from llm_assets.llm.requests import Answer, Outcome
 from llm_assets.orchestration.gathered import Gathered
 from llm_assets.orchestration.rows import insight_row, transcript_row
@@ -116,3 +116,18 @@ def test_an_outage_is_told_with_the_first_reason() -> None:
     gathered.add(DAY, failed, [outcome(None)], 1)
     with pytest.raises(dg.Failure, match="1 of 2 transcripts could not be made"):
         gathered.raise_if_mendable("transcripts")
+
+
+def test_rows_dearer_than_the_budget_fail_the_run_where_there_is_no_other() -> None:
+    """One answer, also one that was kept, says that the budget bears calls: the rest are rows."""
+    gathered = Gathered(TRANSCRIPTS, 2, partial(transcript_row, run_id="r"))
+    gathered.raise_if_mendable("transcripts")
+    dear = Outcome(
+        error=RequestTooDear("up to $2"), key="k", endpoint="chat", started_at=NOW, finished_at=NOW
+    )
+    gathered.add(DAY, Transcript(recording_id="a", status=RowStatus.FAILED, error="no"), [dear], 0)
+    with pytest.raises(RequestTooDear, match="none of the transcripts could be asked for: up to"):
+        gathered.raise_if_mendable("transcripts")
+    paid = [outcome((Decimal("0.5"), True))]
+    gathered.add(DAY, transcript("b", paid), paid, 1)
+    gathered.raise_if_mendable("transcripts")

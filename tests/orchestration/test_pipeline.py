@@ -229,10 +229,67 @@ def test_a_spent_budget_stops_the_run_and_the_next_one_goes_on(
 ) -> None:
     """No call is made past the cap; what was paid for is not asked again once there is money."""
     capped = Pipeline(project, LLM_ASSETS_BUDGET_RUN_USD="0.0008")
-    assert "BudgetExceeded" in str(capped.failure())
+    failure = str(capped.failure())
+    assert "BudgetExceeded" in failure
+    assert "each run has a budget of its own" in failure
+    assert "each day" not in failure
     assert server.count("transcriptions") == 1
     assert pipeline.run().success
     assert server.count("transcriptions") == 2
+
+
+def not_found(code: str, message: str) -> tuple[int, dict[str, Any]]:
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+    return 404, {"error": error}
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        (not_found("model_not_found", "The model does not exist"), "gpt-nope is no model of the server"),
+        (not_found("unknown_url", "Invalid URL"), "ends in /v1 for OpenAI-compatible servers"),
+    ],
+    ids=["model", "address"],
+)
+def test_what_nobody_serves_fails_the_run_and_leaves_the_day(
+    pipeline: Pipeline, project: Path, server: FakeOpenAI, failure: tuple[int, dict[str, Any]], words: str
+) -> None:
+    """A misspelt setting does not replace a good day with rows that failed, however few there are."""
+    assert pipeline.run().success
+    before = pipeline.rows("SELECT * FROM insights ORDER BY ALL")
+    server.fail_always = failure
+    misspelt = Pipeline(project, LLM_ASSETS_CHAT_CHAIN="gpt-nope")
+    text = str(misspelt.failure())
+    assert "NotServed" in text
+    assert words in text
+    assert pipeline.rows("SELECT * FROM insights ORDER BY ALL") == before
+    server.fail_always = None
+    assert misspelt.run().success
+
+
+def test_a_misspelt_first_model_leaves_the_work_to_the_next(
+    pipeline: Pipeline, project: Path, server: FakeOpenAI
+) -> None:
+    """With a chain it is a fallback, as every other failure of one model."""
+    chain = Pipeline(project, LLM_ASSETS_TRANSCRIPTION_CHAIN="gpt-nope,gpt-transcribe")
+    server.failures = [not_found("model_not_found", "The model does not exist")]
+    assert chain.run().success
+    assert chain.rows("SELECT count(*) FROM insights WHERE status = 'ok'") == [(2,)]
+
+
+def test_a_budget_that_bears_no_call_fails_the_run(
+    pipeline: Pipeline, project: Path, server: FakeOpenAI
+) -> None:
+    """Where each row is dearer than the whole budget it is the budget, and the day stays as it was."""
+    assert pipeline.run().success
+    before = pipeline.rows("SELECT * FROM insights ORDER BY ALL")
+    asked = len(server.paths)
+    poor = Pipeline(project, LLM_ASSETS_BUDGET_RUN_USD="0.0000001", LLM_ASSETS_CHAT_CHAIN="gpt-6.1-sol")
+    text = str(poor.failure())
+    assert "none of the insights could be asked for: the request may cost up to" in text
+    assert "the whole budget usd_per_run is" in text
+    assert len(server.paths) == asked
+    assert pipeline.rows("SELECT * FROM insights ORDER BY ALL") == before
 
 
 def test_an_outage_keeps_what_was_paid_for_and_the_old_partition(

@@ -202,9 +202,13 @@ def _sentence(text: str) -> str:
 
 
 def _where_it_stands(secret: str) -> re.Pattern[str]:
-    """A short key is a word that means nothing ("emulator", "ollama"): inside other words it is none."""
+    """A short key is a word that means nothing ("emulator", "ollama"): inside other words it is none, and
+    one of nothing but letters is none in a path."""
     found = re.escape(secret)
-    return re.compile(found if len(secret) >= _SHORTEST_SECRET else rf"(?<!\w){found}(?!\w)")
+    if len(secret) >= _SHORTEST_SECRET:
+        return re.compile(found)
+    around = r"[\w/]" if secret.isalpha() else r"\w"
+    return re.compile(rf"(?<!{around}){found}(?!{around})")
 
 
 def _text(value: Any) -> str | None:
