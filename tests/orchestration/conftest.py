@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,14 @@ import pytest
 from fake_openai import FakeOpenAI, finished, write_wav
 from live_project import Live, live_project
 from user_interface import opened_page
+
+
+@pytest.fixture(autouse=True)
+def no_open_generators() -> Iterator[None]:
+    """Dagster leaves generators with connections open. Python 3.11 cannot compile while it collects those, so
+    they are not left to a later test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
