@@ -5,9 +5,9 @@ trace. Nothing is sent, nothing is booked, and looking is no hit.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
 from decimal import Decimal
 
 from llm_assets.clock import SystemClock
@@ -19,7 +19,9 @@ from llm_assets.llm.databases.select import make_database
 from llm_assets.llm.journal import Journal
 from llm_assets.llm.journal_keys import journal_keys, shape_of
 from llm_assets.llm.models import ClientConfig, ModelConfig
+from llm_assets.llm.outcomes import answered, failed
 from llm_assets.llm.requests import ChatRequest, Endpoint, Outcome, Request
+from llm_assets.llm.services import Found, Tally
 from llm_assets.llm.state import State
 from llm_assets.llm.tokens import TokenCounter
 
@@ -52,28 +54,13 @@ class KeptAnswers:
         """What calling for it would give without asking anybody: the answer that is kept, or that it is too
         long for every model. None when a model would be asked. Raises as `are_answered`.
         """
-        now = datetime.now(UTC)
+        now = time.time()
+        asked_nobody = Tally(now, now)
         entry = await self._journal.look(self._keys(request)) if self._journal else None
-        if entry is None:
-            error = await self.too_long(request)
-            return error and Outcome(
-                key=request.key, endpoint=request.endpoint, error=error, started_at=now, finished_at=now
-            )
-        return Outcome(
-            key=request.key,
-            endpoint=request.endpoint,
-            answer=entry.answer,
-            provider=entry.provider,
-            model=entry.model,
-            usage=entry.answer.usage,
-            cost_usd=entry.cost_usd,
-            from_journal=True,
-            fallback_reason=entry.fallback_reason,
-            latency_seconds=entry.latency_seconds,
-            request_id=entry.request_id,
-            started_at=now,
-            finished_at=now,
-        )
+        if entry is not None:
+            return answered(request, Found(entry, from_journal=True), asked_nobody, now)
+        error = await self.too_long(request)
+        return error and failed(request, error, asked_nobody, now)
 
     async def heard(self, subjects: Sequence[str]) -> set[str]:
         """Those of `subjects` that a transcription model of the chain has answered, however it was asked.
