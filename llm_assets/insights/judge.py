@@ -6,7 +6,7 @@ not valid, or was cut off, can be repaired by the model that gave it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from llm_assets.errors import ContextTooLong, RequestTooLarge
@@ -34,9 +34,9 @@ def judge(outcome: Outcome, form: OutputForm, spoken: SpokenText) -> tuple[Verdi
     """The verdict on an outcome, and the outcome with it."""
     verdict = _verdict(outcome, form, spoken)
     if verdict.status is RowStatus.REFUSED:
-        return verdict, replace(outcome, judged=OutcomeStatus.REFUSED, problem=verdict.error)
+        return verdict, outcome._replace(judged=OutcomeStatus.REFUSED, problem=verdict.error)
     if verdict.status is RowStatus.INVALID_OUTPUT:
-        return verdict, replace(outcome, judged=OutcomeStatus.INVALID_OUTPUT, problem=verdict.error)
+        return verdict, outcome._replace(judged=OutcomeStatus.INVALID_OUTPUT, problem=verdict.error)
     return verdict, outcome
 
 

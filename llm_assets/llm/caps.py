@@ -55,7 +55,7 @@ def too_dear_message(cap: Cap, worst: Spending) -> str:
     """The request alone may cost more than the whole cap."""
     return (
         f"the request may cost up to {cap.shown(cap.of(worst))}, and the whole budget {cap.name} is "
-        f"{cap.shown(cap.most)}; raise it, or lower max_output_tokens"
+        f"{cap.shown(cap.most)}; raise it, or lower a chat's max_output_tokens"
     )
 
 

@@ -135,8 +135,7 @@ class ModelChain:
         if late or not services.answered:
             raise Overloaded(f"no model answers: {cooling.reason}") from cooling
         await services.clock.sleep(cooling.seconds)
-        tally.wait_seconds += cooling.seconds
-        services.metrics.waited("cool_down", cooling.seconds)
+        services.waited(tally, "cool_down", cooling.seconds)
 
     def _stops_at_budget(self) -> bool:
         return self._services.config.budget.when_exceeded == "stop"

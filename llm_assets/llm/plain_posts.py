@@ -14,10 +14,13 @@ from __future__ import annotations
 import asyncio
 import select
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from yarl import URL
 
 from llm_assets.llm.bodies import read_body
@@ -28,6 +31,10 @@ _TRIED = {f"3.{minor}" for minor in range(10, 15)}
 # Where a poll tells that the other side has closed. What else comes over TLS may be of TLS itself.
 _CLOSED_BY_THE_SERVER = getattr(select, "POLLRDHUP", 0)
 _NEVER_IN_A_HEAD = frozenset("\r\n\0")
+
+
+Poll = Callable[[float], list[tuple[int, int]]]
+"""Given for how many milliseconds to wait: what the system has to say of a connection."""
 
 
 class NotUsable(aiohttp.ClientConnectionError):
@@ -45,6 +52,14 @@ class Prepared:
     head: bytes = field(repr=False)
 
 
+class _Target(aiohttp.ClientRequest):
+    """Whom to connect to. By which of the connections that is, is asked of it with every request."""
+
+    @cached_property
+    def connection_key(self) -> ConnectionKey:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return super().connection_key
+
+
 def is_tried() -> bool:
     """Whether this version of aiohttp is one that `PlainPosts` was tried with."""
     return ".".join(aiohttp.__version__.split(".")[:2]) in _TRIED
@@ -56,7 +71,7 @@ def prepare(url: str, headers: Mapping[str, str]) -> Prepared | None:
         address = URL(url)
         if address.scheme not in ("http", "https") or address.user or address.password:
             return None
-        target = aiohttp.ClientRequest("POST", address, headers=headers, data=b"")
+        target = _Target("POST", address, headers=headers, data=b"")
     except ValueError:
         return None
     named = (f"{name}: {value}" for name, value in target.headers.items() if name.lower() != "content-length")
@@ -78,18 +93,17 @@ class PlainPosts:
         self._connector = connector
         self._silence = silence
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_seconds)
-        self._kept = weakref.WeakSet[object]()
+        # Of each connection, for as long as it is open: to make a poll takes longer than to ask it.
+        self._polls = weakref.WeakKeyDictionary[ResponseHandler, Poll]()
 
     async def send(self, prepared: Prepared, body: bytes) -> HttpResponse:
         """Send and wait for the whole answer. Whatever ends this early closes the connection."""
         connection = await self._usable(prepared.target)
-        protocol = connection.protocol
         try:
             response = await self._exchange(connection, b"%b%d\r\n\r\n%b" % (prepared.head, len(body), body))
         except BaseException:
             connection.close()
             raise
-        self._kept.add(protocol)
         connection.release()
         return response
 
@@ -97,9 +111,9 @@ class PlainPosts:
         """One that was kept, or a new one where those that were kept are of no use any more."""
         while True:
             connection = await self._connect(target)
-            if _is_usable(connection):
+            is_new = connection.protocol not in self._polls
+            if self._is_usable(connection):
                 return connection
-            is_new = connection.protocol not in self._kept
             connection.close()
             if is_new:
                 raise NotUsable
@@ -129,20 +143,28 @@ class PlainPosts:
             connection.close()
         return HttpResponse(message.code, message.headers, body)
 
+    def _is_usable(self, connection: aiohttp.connector.Connection) -> bool:
+        """Whether a request can be written to it. What was sent to a server that has closed may count as
+        paid."""
+        protocol, transport = connection.protocol, connection.transport
+        # What comes unasked would be taken for the answer.
+        if protocol is None or transport is None or transport.is_closing() or protocol.should_close:
+            return False
+        poll = self._polls.get(protocol)
+        if poll is None:
+            poll = self._polls[protocol] = _poll_of(transport)
+        return not poll(0)
 
-def _is_usable(connection: aiohttp.connector.Connection) -> bool:
-    """Whether a request can be written to it. What was sent to a server that has closed may count as paid."""
-    protocol, transport = connection.protocol, connection.transport
-    # What comes unasked would be taken for the answer.
-    if protocol is None or transport is None or transport.is_closing() or protocol.should_close:
-        return False
-    return not _is_closed_by_the_server(transport)
 
-
-def _is_closed_by_the_server(transport: asyncio.Transport) -> bool:
-    """The system hears of it before the event loop does, which may have much else to do."""
+def _poll_of(transport: asyncio.Transport) -> Poll:
+    """Whether the server has closed: the system hears of it before the event loop does, which may have much
+    else to do."""
     if not hasattr(select, "poll"):
-        return False
+        return _nothing_is_heard
     end = select.poll()
     end.register(transport.get_extra_info("socket").fileno(), _CLOSED_BY_THE_SERVER)
-    return bool(end.poll(0))
+    return end.poll
+
+
+def _nothing_is_heard(milliseconds: float) -> list[tuple[int, int]]:
+    return []

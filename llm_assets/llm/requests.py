@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from llm_assets.errors import LLMAssetsError
 from llm_assets.usage import Usage
@@ -99,8 +99,7 @@ class AnswerSegment:
     speaker: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(NamedTuple):
     """What a provider answered, with the usage it bills. Kept as is in the journal.
 
     `model` is the name the provider gave, usually a dated snapshot of the alias that was asked.
@@ -131,8 +130,7 @@ class OutcomeStatus(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one request, whichever model answered it and however many attempts it took.
 
     `cost_usd` is what the answer cost when it was paid for, also when it came from the journal;
@@ -145,11 +143,13 @@ class Outcome:
 
     key: str
     endpoint: Endpoint
+    started_at: datetime
+    finished_at: datetime
     answer: Answer | None = None
     error: LLMAssetsError | None = None
     provider: str | None = None
     model: str | None = None
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = Usage()
     cost_usd: Decimal | None = None
     from_journal: bool = False
     fallback_reason: str | None = None
@@ -159,8 +159,6 @@ class Outcome:
     latency_seconds: float = 0.0
     http_status: int | None = None
     request_id: str | None = None
-    started_at: datetime
-    finished_at: datetime
     judged: Literal[OutcomeStatus.REFUSED, OutcomeStatus.INVALID_OUTPUT] | None = None
     problem: str | None = None
 

@@ -138,6 +138,11 @@ class Services:
             )
         raise ClientClosed("the client is closing, so this was not sent; ask again with another client")
 
+    def waited(self, tally: Tally, cause: str, seconds: float) -> None:
+        """A call has waited for `cause`, which is one of those that the metrics tell apart."""
+        tally.wait_seconds += max(seconds, 0.0)
+        self.metrics.waited(cause, seconds)
+
     def window(self, link: Link) -> Window:
         window = self.windows.get(link.pool)
         if window is None:

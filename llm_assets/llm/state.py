@@ -21,11 +21,11 @@ Item = TypeVar("Item")
 _LOG = logging.getLogger(__name__)
 # A transaction costs as much as many operations; no answer of a model comes as fast as this. Where the disk
 # is slow the next one is larger: for each moment of work the thread rests two.
-_GATHER_AT_LEAST_SECONDS = 0.002
+_GATHER_AT_LEAST_SECONDS = 0.006
 _GATHER_AT_MOST_SECONDS = 0.01
 _REST_PER_WORK = 2.0
 # So many do not wait for more.
-_ENOUGH = 48
+_ENOUGH = 64
 
 
 class State:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -19,7 +18,7 @@ Reply = Outcome | Exception
 
 def answered(text: str, **more: Any) -> Outcome:
     answer = Answer(text=text, usage=Usage(input_tokens=100, output_tokens=20), model="m-2026-01-01")
-    answer = replace(answer, **{key: more.pop(key) for key in ("finish_reason", "refusal") if key in more})
+    answer = answer._replace(**{key: more.pop(key) for key in ("finish_reason", "refusal") if key in more})
     facts: dict[str, Any] = {"model": "m", "provider": "openai", "cost_usd": Decimal("0.001")} | more
     return Outcome(
         key="",
@@ -49,7 +48,7 @@ class PreparedModel:
         reply = self._by(request)
         if isinstance(reply, Exception):
             raise reply
-        return replace(reply, key=request.key)
+        return reply._replace(key=request.key)
 
 
 def lines_of(request: ChatRequest) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -328,3 +329,20 @@ def test_a_body_is_read_without_a_connection():
     )
     answer = OpenAIProvider(None).parse(ASKED, MODEL, response)
     assert (answer.text, answer.usage.output_tokens, answer.usage.is_estimated) == ("hi", 1, True)
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [
+        (b"", b"\n<!-- seen by the proxy -->"),
+        (b"", b"\n\ndata: [DONE]\n\n"),
+        (b"", b"{}"),
+        (b" \n", b"\xff\x00"),
+        (b"\xef\xbb\xbf", b""),
+    ],
+)
+def test_what_stands_around_a_whole_answer_does_not_spoil_it(before: bytes, behind: bytes):
+    """It is paid for. To ask again would pay for it twice."""
+    body = before + json.dumps(completion(message={"content": "Grüße"}), ensure_ascii=False).encode() + behind
+    answer = OpenAIProvider(None).parse(ASKED, MODEL, HttpResponse(200, {}, body))
+    assert (answer.text, answer.usage.output_tokens) == ("Grüße", 30)

@@ -163,7 +163,7 @@ async def test_a_new_connection_that_is_of_no_use_is_a_failure(
     """Only those that were kept are passed over. Nothing can have been billed."""
     if way == "by the session":
         pytest.skip("aiohttp's session does not look")
-    monkeypatch.setattr("llm_assets.llm.plain_posts._is_usable", lambda connection: False)
+    monkeypatch.setattr("llm_assets.llm.plain_posts.PlainPosts._is_usable", lambda *_: False)
     async with raw_server(answers(OK)) as server:
         with pytest.raises(ConnectionFailed, match="lost before anything was sent") as caught:
             await transport.send(post(server.url))
