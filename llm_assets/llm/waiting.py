@@ -1,8 +1,8 @@
 """The requests of one client that wait for one pool, in one event loop.
 
 One exchange with the store serves the whole line, and the store's answer says when to ask again, so
-nothing polls. Far from the limits a client takes leave ahead (`Ahead`), and a request that finds some does
-not wait at all.
+nothing polls: a wait of hours takes some twenty exchanges. Far from the limits a client takes leave ahead
+(`Ahead`), and a request that finds some does not wait at all.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from llm_assets.llm.pools.values import Grant, Return, Turn, Used, Want
 
 _MOST_IN_ONE_EXCHANGE = 128
 _SETTLE_WITHIN_SECONDS = 0.05
+# Who has longer to wait than this looks in half-way: what others give back may be enough before.
+_LONG_SECONDS = 0.5
 
 Ask = Callable[[list[Return], list[Want], Want | None], Awaitable[Turn]]
 """An exchange with the store: what came back, what is wanted, and what is wanted ahead."""
@@ -185,7 +187,7 @@ class Line:
         finally:
             self._task = None
         if self._waiting and turn.wait_seconds is not None:
-            self._set_timer(turn.wait_seconds)
+            self._set_timer(_until_next_look(turn.wait_seconds))
         elif self._returned or self._ahead:
             self._set_timer(_SETTLE_WITHIN_SECONDS)
         elif self._in_flight > 0:  # a sign of life, so that others go on counting what is in flight
@@ -265,3 +267,7 @@ class Line:
             return
         self._stop_timer()
         self._timer = self._loop.call_later(seconds, self._exchange_soon)
+
+
+def _until_next_look(wait_seconds: float) -> float:
+    return wait_seconds / 2 if wait_seconds > _LONG_SECONDS else wait_seconds

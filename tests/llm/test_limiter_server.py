@@ -89,6 +89,23 @@ def test_uses_the_whole_request_quota_without_a_refusal(headers_at: str, clients
     assert 50 / result.seconds_to_last_admission > 0.985
 
 
+@pytest.mark.parametrize("takes", [0.0, 0.5])
+@pytest.mark.parametrize("clients", [1, 4])
+def test_a_large_quota_is_used_by_several_as_by_one(takes: float, clients: int) -> None:
+    """200 requests a second, and 12,000 at the start: clients that began together do not go one by one."""
+    per_second = 200
+    result = run_virtual(
+        drive(
+            lambda: RateLimitedServer({"requests": 60 * per_second}, neighbour=takes),
+            [100] * int(60 * per_second + 20 * per_second * (1 - takes)),
+            Limits(requests_per_minute=60 * per_second),
+            clients=clients,
+        )
+    )
+    assert result.server.refused == 0
+    assert 20 / result.seconds_to_last_admission > 0.985
+
+
 @pytest.mark.parametrize("headers_at", ["admission", "answer"])
 def test_mixed_sizes_use_the_token_quota(headers_at: str) -> None:
     """Requests of 100 to 6,000 tokens fill the token quota and keep their order without refusals."""
@@ -142,7 +159,7 @@ def test_a_halved_limit_is_noticed_by_the_next_answer() -> None:
 
 
 @pytest.mark.parametrize("headers_at", ["admission", "answer"])
-@pytest.mark.parametrize("clients", [1, 4])
+@pytest.mark.parametrize("clients", [1, 4, 8])
 @pytest.mark.parametrize("takes", [0.2, 0.5, 0.8])
 def test_a_neighbour_on_the_same_key_is_shared_with(headers_at: str, clients: int, takes: float) -> None:
     """Somebody who takes a part of the refill is noticed from the headers, without a storm."""
@@ -221,7 +238,7 @@ def test_slow_answers_with_stale_headers_cost_no_quota(headers_at: str | None) -
 
 
 @pytest.mark.parametrize("headers_at", ["admission", "answer"])
-@pytest.mark.parametrize("clients", [1, 4])
+@pytest.mark.parametrize("clients", [1, 4, 8])
 def test_slow_answers_and_a_neighbour(headers_at: str, clients: int) -> None:
     """What a header tells is 6 s old, and in between somebody else took half of what came in."""
     result = run_virtual(

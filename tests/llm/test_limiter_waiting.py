@@ -14,6 +14,7 @@ from llm_assets.llm.limits import Limiter
 from llm_assets.llm.models import Limits
 from llm_assets.llm.pools.values import Client, Return, Want
 from llm_assets.llm.providers.base import DimensionReport
+from llm_assets.llm.quota.base import Operation, Result
 from llm_assets.llm.quota.memory import MemoryQuota
 from llm_assets.llm.waiting import ModelCooling
 
@@ -221,6 +222,32 @@ def test_what_a_request_did_not_use_comes_back() -> None:
         before = loop.time()
         await limiter.acquire("m", Want(1, 4800), LIMITS, max_wait_seconds=99)
         assert loop.time() - before < 2
+
+    run_virtual(scenario())
+
+
+def test_what_another_client_did_not_use_is_found_before_the_time() -> None:
+    """Who was told a long wait, and has nothing under way that would tell, looks in now and then. Seldom."""
+
+    async def scenario() -> None:
+        store, loop, asked = MemoryQuota(LoopClock()), asyncio.get_running_loop(), list[float]()
+        one, other = await known_limiter(store), Limiter(store, Client(id="b"))
+        grant = await one.acquire("m", Want(1, 5900), LIMITS, max_wait_seconds=10)
+        transact = store.transact
+
+        async def counted(key: str, operation: Operation[Result]) -> Result:
+            asked.append(loop.time())
+            return await transact(key, operation)
+
+        store.transact = counted  # type: ignore[method-assign]
+        began = loop.time()
+        waiting = asyncio.create_task(other.acquire("m", Want(1, 5500), LIMITS, max_wait_seconds=99))
+        await asyncio.sleep(1)
+        one.settle("m", Return(grant=grant, tokens=10))
+        await waiting
+        assert loop.time() - began < 30, "it was told almost a minute"
+        await other.acquire("m", Want(1, 5500), LIMITS, max_wait_seconds=99)
+        assert len(asked) < 20
 
     run_virtual(scenario())
 

@@ -59,8 +59,10 @@ class Bucket:
     bucket full. `as_of` says what speaks for headers that are true at admission (above zero) or at the
     answer (below). `told` and what follows is an earlier header to measure the refill from: what it said,
     when its request went and its mark, when it came and what had been sent by then, and what refused requests
-    since may not have been charged. `measured` is 1 once the refill was. `raised` counts by how much
-    headers raised the level, `unsent` what was charged and given back whole.
+    since may not have been charged. `told_in_transit` and `told_on_the_way` may have come to the server after
+    it at admission and at the answer, though they were sent before, `told_followed` the other way round.
+    `measured` is 1 once the refill was. `raised` counts by how much headers raised the level, `unsent` what
+    was charged and given back whole.
     """
 
     capacity: float
@@ -90,6 +92,9 @@ class Bucket:
     measured: float = 0.0
     raised: float = 0.0
     unsent: float = 0.0
+    told_followed: float = 0.0
+    told_in_transit: float = 0.0
+    told_on_the_way: float = 0.0
 
     @property
     def refill_per_second(self) -> float:

@@ -32,7 +32,7 @@ def observe(bucket: Bucket, report: DimensionReport, sent: Sent, headroom: float
         _weigh(bucket, stories, sent)
         _clamp(bucket, _least(bucket, stories, sent), _most(bucket, stories, sent))
     bucket.raised += max(bucket.level - before, 0.0)
-    if measure_refill(bucket, report.remaining, sent, now):
+    if measure_refill(bucket, report.remaining, sent, stories.on_the_way, now):
         bucket.margin *= _MARGIN_KEPT
     bucket.confirmed_at = now
 
@@ -78,7 +78,10 @@ def _least(bucket: Bucket, stories: _Stories, sent: Sent) -> float:
     """The level is no less, whichever story is true, and whatever came to the server in another order."""
     # Given back since: if it was charged before this request, it is none of what was sent after it.
     unsent = bucket.unsent - sent.unsent
-    low = min(stories.at_answer - stories.on_the_way, stories.at_admission - sent.in_transit - unsent)
+    # Until the refill has been measured, somebody else may have had all of it.
+    in_doubt = 0.0 if bucket.measured else max(stories.refilled, 0.0)
+    at_admission = stories.at_admission - sent.in_transit - unsent - in_doubt
+    low = min(stories.at_answer - stories.on_the_way, at_admission)
     if bucket.overflowed > sent.overflowed:  # our count has been full since, so it is no less than the truth
         low = min(low, bucket.level)
     return min(low, bucket.capacity)

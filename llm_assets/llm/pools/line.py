@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from llm_assets.llm.pools.state import Pool
 from llm_assets.llm.pools.values import Client, Want
 
@@ -15,21 +17,25 @@ def pass_over_the_late(pool: Pool, now: float) -> None:
         del queue[client_id]
 
 
-def wanted_before(pool: Pool, client: Client) -> Want | None:
-    """What the clients in front want first, together. Nobody is in front of the one with the first place."""
+class Front(NamedTuple):
+    """What the clients in front want first, together, and whether one of them is more urgent."""
+
+    wanted: Want
+    is_more_urgent: bool
+
+
+def in_front(pool: Pool, client: Client) -> Front | None:
+    """Nobody is in front of the one with the first place."""
     queue = pool.get("queue")
     if not queue:
         return None
     own = queue.get(client.id)
     order = (-client.priority, own[1] if own else float("inf"))
-    firsts = [
-        (requests, tokens)
-        for other, (priority, ticket, _, requests, tokens) in queue.items()
-        if other != client.id and (-priority, ticket) < order
-    ]
-    if not firsts:
+    places = [place for other, place in queue.items() if other != client.id and (-place[0], place[1]) < order]
+    if not places:
         return None
-    return Want(sum(requests for requests, _ in firsts), sum(tokens for _, tokens in firsts))
+    wanted = Want(sum(place[3] for place in places), sum(place[4] for place in places))
+    return Front(wanted, any(place[0] > client.priority for place in places))
 
 
 def stand_in(pool: Pool, client: Client, want: Want, ready_at: float) -> None:

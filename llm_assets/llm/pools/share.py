@@ -1,10 +1,14 @@
 """How much of the refill reaches us: somebody else may use the same key, and nobody is told.
 
 Measured from one header to another one some time later: what is left now, less what was left then, and what
-was sent in between. Our own count is no part of it, so an error in it does not feed on itself.
+was sent in between. Our own count is no part of it, so an error in it does not feed on itself. What was sent
+within a moment of either header may have come to the server before or after it: after a burst of several
+processes that is more than what was refilled, so it is left open.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from llm_assets.llm.pools.bucket import KNOWN, NOTHING_TOLD, Bucket, Sent
 
@@ -17,33 +21,51 @@ _GAIN_UP = 0.5
 _CLEAR = 0.5
 
 
-def measure_refill(bucket: Bucket, remaining: float, sent: Sent, now: float) -> bool:
+class _Refill(NamedTuple):
+    """In units a second, if requests came to the server in the order that leaves least, or most, to it."""
+
+    least: float
+    most: float
+
+
+def measure_refill(bucket: Bucket, remaining: float, sent: Sent, on_the_way: float, now: float) -> bool:
     """Take in what a header says of the refill since an earlier one. True if it was long enough ago."""
     if bucket.told == NOTHING_TOLD or bucket.told_overflowed != bucket.overflowed:
-        _remember(bucket, remaining, sent, now)  # of what was lost at a full bucket nothing can be told
+        _remember(
+            bucket, remaining, sent, on_the_way, now
+        )  # of what was lost at a full bucket nothing can be told
         return False
     elapsed, elapsed_at_answer = sent.at - bucket.told_at, now - bucket.told_when
     if min(elapsed, elapsed_at_answer) < _WINDOW_SECONDS:
         return False
     more = remaining - bucket.told
-    at_admission = (more + sent.mark - bucket.told_mark) / elapsed
-    at_answer = (more + bucket.sent - bucket.told_sent) / elapsed_at_answer
+    since, since_at_answer = more + sent.mark - bucket.told_mark, more + bucket.sent - bucket.told_sent
+    at_admission = _Refill(
+        (since - sent.in_transit - bucket.told_followed) / elapsed,
+        (since + sent.followed + bucket.told_in_transit) / elapsed,
+    )
+    at_answer = _Refill(
+        (since_at_answer - on_the_way) / elapsed_at_answer,
+        (since_at_answer + bucket.told_on_the_way) / elapsed_at_answer,
+    )
     # A whole number may be anything up to the next one; a refused request may have been charged or not.
     unsure = 1.0 / elapsed if remaining == int(remaining) else 0.0
     if bucket.as_of >= KNOWN:
         at_answer = at_admission
     elif bucket.as_of <= -KNOWN:
         at_admission = at_answer
-    least = min(at_admission, at_answer) - unsure - bucket.told_unsure / elapsed
-    _approach(bucket, least, max(at_admission, at_answer) + unsure)
-    _remember(bucket, remaining, sent, now)
+    least = min(at_admission.least, at_answer.least) - unsure - bucket.told_unsure / elapsed
+    _approach(bucket, least, max(at_admission.most, at_answer.most) + unsure)
+    _remember(bucket, remaining, sent, on_the_way, now)
     return True
 
 
-def _remember(bucket: Bucket, remaining: float, sent: Sent, now: float) -> None:
+def _remember(bucket: Bucket, remaining: float, sent: Sent, on_the_way: float, now: float) -> None:
     bucket.told, bucket.told_overflowed, bucket.told_unsure = remaining, sent.overflowed, 0.0
     bucket.told_at, bucket.told_mark = sent.at, sent.mark
     bucket.told_when, bucket.told_sent = now, bucket.sent
+    bucket.told_followed, bucket.told_in_transit = sent.followed, sent.in_transit
+    bucket.told_on_the_way = on_the_way
 
 
 def _approach(bucket: Bucket, least: float, most: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple
 
 from llm_assets.llm.pools.bucket import (
@@ -59,8 +60,11 @@ def in_one_go(buckets: dict[str, Bucket], grants: Sequence[Grant]) -> list[Grant
 
 
 def longest_wait(sides: Sequence[Side], want: Want, before: Want | None) -> tuple[float, str]:
-    """How long until every bucket holds `want` and what is wanted before it, and for which bucket."""
-    longest, cause = 0.0, ""
+    """How long until every bucket holds `want` and what is wanted before it, and for which bucket.
+
+    Below zero: for how long every bucket has held as much.
+    """
+    longest, cause = -inf, ""
     for side in sides:
         amount = side.amount(want)
         if amount > 0:

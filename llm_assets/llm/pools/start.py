@@ -17,6 +17,8 @@ _PEEK_SECONDS = 0.1
 _PROBE_AGAIN_SECONDS = 5.0
 # Below what a timer and a float of seconds since the epoch can tell apart.
 _LEAST_WAIT_SECONDS = 0.001
+# By how much who stands behind lets those in front come first, where there is enough for all of them.
+_AFTER_YOU_SECONDS = 0.01
 # A client may take this part of what a bucket holds ahead of its requests, so near a limit hardly anything.
 _AHEAD_PART = 16
 
@@ -29,20 +31,20 @@ def start(pool: Pool, buckets: dict[str, Bucket], client: Client, wanted: Sequen
         return Turn(grants=[], cooling=cool)
     grants: list[Grant] = []
     sides = sides_of(buckets)
-    before = line.wanted_before(pool, client)
+    front = line.in_front(pool, client)
     on_the_wire = bool(pool.get("flight"))
     for want in wanted:
         oversize = too_large(sides, want)
         if oversize is not None:
             return Turn(grants=grants, oversize=oversize, wait_seconds=0.0)
         probe_in = pool.get("granted", now) + _PROBE_AGAIN_SECONDS - now if on_the_wire else 0.0
-        wait, cause = _wait_for(pool, sides, want, before, probe_in, now)
+        wait, cause = _wait_for(pool, sides, want, front, probe_in, now)
         if wait > 0:
             wait = max(wait, _LEAST_WAIT_SECONDS)
             line.stand_in(pool, client, want, now + wait)
             return Turn(grants=grants, wait_seconds=wait, cause=cause)
         if line.leave(pool, client):
-            before = line.wanted_before(pool, client)
+            front = line.in_front(pool, client)
         grants.append(charge(sides, want, probe_in <= 0, now))
         on_the_wire = True
         pool["granted"] = now
@@ -52,7 +54,7 @@ def start(pool: Pool, buckets: dict[str, Bucket], client: Client, wanted: Sequen
 
 
 def _wait_for(
-    pool: Pool, sides: list[Side], want: Want, before: Want | None, probe_in: float, now: float
+    pool: Pool, sides: list[Side], want: Want, front: line.Front | None, probe_in: float, now: float
 ) -> tuple[float, str]:
     """How long `want` has to wait behind those before it, and for what. Zero or less: not at all.
 
@@ -62,15 +64,27 @@ def _wait_for(
     if pause > 0:
         return pause, "retry_after"
     unknown = not sides and not pool.get("seen")
-    finds_out = before is None and (unknown or can_find_out(sides, want))
+    finds_out = front is None and (unknown or can_find_out(sides, want))
     if finds_out and probe_in <= 0:
         return 0.0, ""  # the probe that finds out
     if unknown:
         return _PEEK_SECONDS, "first_answer"
-    longest, cause = longest_wait(sides, want, before)
-    if longest <= 0 and before is not None:
-        return _PEEK_SECONDS / 10, "others_first"
+    longest, cause = longest_wait(sides, want, None if front is None else front.wanted)
+    if front is not None:
+        return _wait_behind(front, longest, cause)
     return (min(longest, probe_in) if finds_out else longest), cause
+
+
+def _wait_behind(front: line.Front, longest: float, cause: str) -> tuple[float, str]:
+    """Who comes late for what there is for all of them is passed by equals, and not by the less urgent.
+
+    Clients that stood back until the other has come would be let through one by one, however much there is.
+    """
+    if longest > 0:
+        return longest + _AFTER_YOU_SECONDS, cause
+    if front.is_more_urgent or longest > -_AFTER_YOU_SECONDS:
+        return _AFTER_YOU_SECONDS, "others_first"
+    return 0.0, ""
 
 
 def start_ahead(pool: Pool, buckets: dict[str, Bucket], turn: Turn, wanted: Want, now: float) -> Grant | None:
