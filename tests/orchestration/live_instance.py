@@ -35,6 +35,16 @@ nux:
   enabled: false
 """
 
+# It looks for backfills every thirty seconds, and no setting changes that. Python runs this as it starts.
+QUICK_BACKFILLS = """
+import sys
+
+if "dagster._daemon" in sys.orig_argv:
+    from dagster._daemon import controller
+
+    controller.DEFAULT_DAEMON_INTERVAL_SECONDS = 1
+"""
+
 
 class LiveDagster:
     """This project, served from a folder of its own. Use as a context manager."""
@@ -49,6 +59,8 @@ class LiveDagster:
         self.root = root
         shutil.copyfile(REPOSITORY / "workspace.yaml", root / "workspace.yaml")
         (root / "dagster.yaml").write_text(QUICK)
+        (root / "at_start").mkdir(exist_ok=True)
+        (root / "at_start/sitecustomize.py").write_text(QUICK_BACKFILLS)
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         clean = {
@@ -56,7 +68,8 @@ class LiveDagster:
             for name, value in os.environ.items()
             if not name.startswith(("LLM_ASSETS_", "OPENAI_", "ANTHROPIC_", "DAGSTER_"))
         }
-        python_path = os.pathsep.join(filter(None, (str(REPOSITORY), clean.get("PYTHONPATH"))))
+        places = (str(root / "at_start"), str(REPOSITORY), clean.get("PYTHONPATH"))
+        python_path = os.pathsep.join(filter(None, places))
         self._environ = clean | {"DAGSTER_HOME": str(root), "PYTHONPATH": python_path} | dict(environ)
 
     def __enter__(self) -> LiveDagster:
