@@ -158,49 +158,61 @@ def test_two_components_with_the_same_prefix_are_refused_when_they_load(scratch:
     assert "give one of them a `prefix` of its own" in said
 
 
+MISFITS = """\
+type: llm_assets.AudioInsights
+
+attributes:
+  recordings: {root: calls, hints: {lang: de}}
+  tables: here
+  start_date: "2026-03-02"
+  schedule: daily
+  openai:
+    transcription: [gpt-transcribe]
+    chat:
+      - gpt-6-luna
+      - {model: x, max_tokens: 5}
+    budget:
+      usd_per_dy: 5
+      tokens_per_day: many
+    limits:
+      gpt-6-luna: {request_per_minute: 5}
+"""
+
+
+def test_what_does_not_fit_the_schema_is_told_with_line_and_field(scratch: ScratchProject) -> None:
+    """`dg check defs` tells all of it at once, each of its own line and once."""
+    path = written(scratch, MISFITS)
+    checked = scratch.dg("check", "defs")
+    assert checked.returncode != 0
+    nothing, *told = checked.stdout.split(f"{path}:")
+    assert nothing == ""
+    expected = [
+        (4, "recordings.hints.lang", "'lang' was unexpected"),
+        (5, "tables", "'tables' was unexpected"),
+        (7, "schedule", "'daily' is not of type 'object'"),
+        (12, "openai.chat.1.max_tokens", "'max_tokens' was unexpected"),
+        (14, "openai.budget.usd_per_dy", "'usd_per_dy' was unexpected"),
+        (15, "openai.budget.tokens_per_day", "'many' is not of type 'integer'"),
+        (17, "openai.limits.gpt-6-luna.request_per_minute", "'request_per_minute' was unexpected"),
+    ]
+    assert len(told) == len(expected)
+    for line, field, said in expected:
+        (head,) = [each.partition("\n")[0] for each in told if each.startswith(f"{line} - ")]
+        assert f" attributes.{field} " in head
+        assert said in head
+
+
 @pytest.mark.parametrize(
     ("wrong", "line", "field", "said"),
     [
-        ("  recordings: calls\n  tables: here", 5, "attributes.tables", "'tables' was unexpected"),
-        ("  timezone: Mars/Base", 6, "attributes.timezone", "a time zone of the IANA list"),
-        ("  start_date: soon", 5, "attributes.start_date", "a day written as YYYY-MM-DD"),
-        ("    chat: [cached, gpt-6-luna]", 10, "attributes.openai.chat", "can only stand at the end"),
-        (
-            "    chat: [gpt-6-luna]\n    api_key: a-key",
-            11,
-            "attributes.openai.api_key",
-            "{env: OPENAI_API_KEY}",
-        ),
-        ("    budget: {usd_per_dy: 5}", 11, "attributes.openai.budget.usd_per_dy", "was unexpected"),
-        (
-            "    budget: {tokens_per_day: many}",
-            11,
-            "openai.budget.tokens_per_day",
-            "is not of type 'integer'",
-        ),
-        (
-            "    budget: {usd_per_day: 5}\n    limits: {gpt-6-luna: {request_per_minute: 5}}",
-            12,
-            "attributes.openai.limits.gpt-6-luna.request_per_minute",
-            "was unexpected",
-        ),
-        (
-            "    chat:\n      - gpt-6-luna\n      - {model: x, max_tokens: 5}",
-            12,
-            "attributes.openai.chat.1.max_tokens",
-            "was unexpected",
-        ),
-        ("  recordings: {root: calls, hints: {lang: de}}", 4, "recordings.hints.lang", "was unexpected"),
-        ("  timezone: UTC\n  schedule: daily", 7, "attributes.schedule", "is not of type 'object'"),
-        ("  timezone: UTC\n  checks: {errors: [none]}", 7, "attributes.checks.errors", "'none' is no check"),
         ('  timezone: UTC\n  retries: "{{ 2 - 3 }}"', 7, "attributes.retries", "greater than or equal to 0"),
         ("      output_model: no.Such", 14, "extractors[0].output_model", "'no.Such' cannot be imported"),
     ],
 )
-def test_errors_name_line_and_field(
+def test_what_only_loading_finds_is_told_with_line_and_field(
     scratch: ScratchProject, wrong: str, line: int, field: str, said: str
 ) -> None:
-    """`dg check defs` says where, and what it should be."""
+    """By `dg check defs` as by whatever loads it, of which test_component_errors.py has every case."""
     name = wrong.strip().partition(":")[0]
     (kept,) = [each for each in YAML.splitlines() if each.strip().startswith(f"{name}:")]
     path = written(scratch, YAML.replace(kept, wrong))

@@ -76,6 +76,22 @@ def test_the_yaml_that_is_changed_below_loads() -> None:
     ("old", "new", "line", "field", "said"),
     [
         ('"2026-03-02"', "2026-13-01", 5, "start_date", "a day written as YYYY-MM-DD"),
+        ('"2026-03-02"', "soon", 5, "start_date", "a day written as YYYY-MM-DD"),
+        ("retries: 1", "timezone: Mars/Base", 6, "timezone", "a time zone of the IANA list"),
+        (
+            "    transcription:",
+            "    api_key: a-key\n    transcription:",
+            9,
+            "openai.api_key",
+            "{env: OPENAI_API_KEY}",
+        ),
+        (
+            "      - gpt-6-luna\n      - cached",
+            "      - cached\n      - gpt-6-luna",
+            10,
+            "openai.chat",
+            "can only stand at the end",
+        ),
         (
             "CallInsights\n      prompt: What",
             "CallInsight\n      prompt: What",
