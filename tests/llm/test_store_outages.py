@@ -530,6 +530,7 @@ async def test_a_full_disk_says_what_to_do(tmp_path: Path) -> None:
         transaction.execute("CREATE TABLE filling (data)")
         transaction.execute("INSERT INTO filling VALUES (zeroblob(100000000))")
 
-    async with State(make_database(str(tmp_path / "state.sqlite"))) as state:
+    database = make_database(str(tmp_path / "state.sqlite"))
+    async with State(database, patience_seconds=PATIENCE_SECONDS) as state:
         with pytest.raises(StateUnavailable, match=r"state\.sqlite.*disk is full\. Make room on its disk"):
             await state.run(fill)
