@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import av
 from av import stream as streams
@@ -36,6 +36,9 @@ _CONTAINERS = (
 # look at take ten times as long as all else that opening does.
 _WAVE_OPTIONS = {"max_probe_packets": "4"}
 
+# Tags are often in another encoding than they say. Since version 19 (Python 3.12 and later) PyAV knows.
+_TAGS: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
+
 # Apple's and MPEG's tags for what needs a key.
 _ENCRYPTED = ("drms", "enca")
 
@@ -55,7 +58,7 @@ def open_audio(audio: Audio) -> Generator[tuple[InputContainer, AudioStream]]:
     if _is_wave(file):
         options |= _WAVE_OPTIONS
     try:
-        with av.open(file, "r", metadata_errors="replace", container_options=options) as container:
+        with av.open(file, "r", container_options=options, **_TAGS) as container:
             yield container, _track(container)
     except FFmpegError as error:
         raise RecordingUnreadable(f"not audio, or damaged: {error.strerror or error}") from error

@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+from av.codec.codec import Codec, UnknownCodecError
 
 from llm_assets.recordings.encode import FLAC, OPUS, Encoder, Encoding, Samples
 from llm_assets.recordings.probe import probe
@@ -21,8 +22,18 @@ M4A = Encoding("m4a", "ipod", "aac", bit_rate=32_000)
 WEBM = Encoding("webm", "webm", "libopus", bit_rate=24_000)
 ENCODINGS = {"ogg": OPUS, "flac": FLAC, "mp3": MP3, "wav": WAV, "m4a": M4A, "webm": WEBM, "opus": OPUS}
 
+
+def _can_be_made(encoding: Encoding) -> bool:
+    """PyAV's wheels since version 19 read AMR and do not write it."""
+    try:
+        Codec(encoding.codec, "w")
+    except UnknownCodecError:
+        return False
+    return True
+
+
 # With the sample rate that each of them takes.
-OTHERS = {
+_OTHERS = {
     "aac": (Encoding("aac", "adts", "aac", bit_rate=32_000), 16_000),
     "amr": (Encoding("amr", "amr", "libopencore_amrnb", bit_rate=12_200), 8_000),
     "wma": (Encoding("wma", "asf", "wmav2", bit_rate=32_000), 16_000),
@@ -34,6 +45,7 @@ OTHERS = {
     "aiff": (Encoding("aiff", "aiff", "pcm_s16be"), 16_000),
     "caf": (Encoding("caf", "caf", "alac"), 16_000),
 }
+OTHERS = {name: (encoding, rate) for name, (encoding, rate) in _OTHERS.items() if _can_be_made(encoding)}
 
 
 def sound(seconds: float, rate: int = RATE, seed: int = 1) -> Samples:

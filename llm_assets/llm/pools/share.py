@@ -31,9 +31,8 @@ class _Refill(NamedTuple):
 def measure_refill(bucket: Bucket, remaining: float, sent: Sent, on_the_way: float, now: float) -> bool:
     """Take in what a header says of the refill since an earlier one. True if it was long enough ago."""
     if bucket.told == NOTHING_TOLD or bucket.told_overflowed != bucket.overflowed:
-        _remember(
-            bucket, remaining, sent, on_the_way, now
-        )  # of what was lost at a full bucket nothing can be told
+        # Of what was lost at a full bucket nothing can be told.
+        _remember(bucket, remaining, sent, on_the_way, now)
         return False
     elapsed, elapsed_at_answer = sent.at - bucket.told_at, now - bucket.told_when
     if min(elapsed, elapsed_at_answer) < _WINDOW_SECONDS:
