@@ -13,8 +13,17 @@ from live_project import Live, live_project
 from user_interface import opened_page
 
 
+@pytest.fixture(scope="session")
+def _found_before() -> Iterator[None]:
+    """What was imported and collected before the first test is not gone through after each one."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
-def no_open_generators() -> Iterator[None]:
+def no_open_generators(_found_before: None) -> Iterator[None]:
     """Dagster leaves generators with connections open. Python 3.11 cannot compile while it collects those, so
     they are not left to a later test."""
     yield
