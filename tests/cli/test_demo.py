@@ -32,6 +32,8 @@ from llm_assets.warehouse.read import read_partition
 from llm_assets.warehouse.replace import replace_partition
 from llm_assets.warehouse.tables import TRANSCRIPTS
 
+# Long ago, so that nobody can be taken to be still writing the samples.
+INSTALLED = 1_767_225_600
 RESULT = DemoResult(
     root="/srv/project",
     seconds=39.4,
@@ -68,6 +70,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             file.setsampwidth(2)
             file.setframerate(8000)
             file.writeframes(bytes([0, number + 1, 0, 255 - number]) * 8000 * 3)
+        os.utime(recording, (INSTALLED, INSTALLED))
     repository = Path(project.__file__).parents[2]
     for name in project.PROJECT_FILES:
         (package / "_project" / name).write_text((repository / name).read_text())
