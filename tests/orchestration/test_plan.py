@@ -12,7 +12,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from fake_openai import FakeOpenAI, write_wav
+from fake_openai import FakeOpenAI, finished, write_wav
 
 from llm_assets import DuckDBFrameIOManager, OpenAIResource, build_audio_insights
 from llm_assets.cli.main import run
@@ -204,6 +204,7 @@ def test_repeats_are_not_answered(planner: Planner) -> None:
     day = planner.root / "data/recordings" / DAY
     write_wav(day / "one.wav", 9, 4000)
     (day / "two.wav").write_bytes((day / "one.wav").read_bytes())
+    finished(day / "two.wav")
     planner.run("recordings")
     assert [each["repeated"] for each in planner.plan()["assets"]] == [1, 1]
     _, output, _ = planner.call("--partition", DAY)
