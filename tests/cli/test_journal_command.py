@@ -269,8 +269,11 @@ def test_a_state_that_cannot_be_used_is_1(run: Run, tmp_path: Path, kind: str) -
     assert result.code == 1
 
 
-def test_a_server_that_cannot_be_reached_is_1_and_shows_no_password(run: Run) -> None:
+def test_a_server_that_cannot_be_reached_is_1_and_shows_no_password(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody listens on port 1. The line names the server."""
+    monkeypatch.setattr("llm_assets.llm.journal_contents._PATIENCE_SECONDS", 0.2)
     result = run("--state", "postgresql://me:hidden@127.0.0.1:1/llm_assets")
     assert "127.0.0.1:1/llm_assets" in result.err
     assert "hidden" not in result.out + result.err
