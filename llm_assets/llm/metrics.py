@@ -142,8 +142,10 @@ class Metrics:
         counts = self._counts
         counts["calls"] += 1
         counts["attempts"] += outcome.attempts
-        counts["rate_limited"] += outcome.rate_limited
-        counts["retried"] += max(outcome.attempts - 1, 0)
+        if outcome.rate_limited:
+            counts["rate_limited"] += outcome.rate_limited
+        if outcome.attempts > 1:
+            counts["retried"] += outcome.attempts - 1
         self._wait.add(outcome.wait_seconds)
         if outcome.answer is None:
             counts["failed"] += 1
@@ -167,7 +169,8 @@ class Metrics:
         self._cache_write_tokens += usage.cache_write_tokens
         self._audio_seconds += usage.audio_seconds
         self._calls_by_model[model] += 1
-        self._counts["estimated_calls"] += usage.is_estimated
+        if usage.is_estimated:
+            self._counts["estimated_calls"] += 1
         if outcome.cost_usd is None:
             self._counts["unpriced_calls"] += 1
             return

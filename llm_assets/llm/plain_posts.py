@@ -111,11 +111,12 @@ class PlainPosts:
         """One that was kept, or a new one where those that were kept are of no use any more."""
         while True:
             connection = await self._connect(target)
-            is_new = connection.protocol not in self._polls
-            if self._is_usable(connection):
+            protocol = connection.protocol
+            poll = None if protocol is None else self._polls.get(protocol)
+            if self._is_usable(connection, poll):
                 return connection
             connection.close()
-            if is_new:
+            if poll is None:  # it was a new one
                 raise NotUsable
 
     async def _connect(self, target: aiohttp.ClientRequest) -> aiohttp.connector.Connection:
@@ -143,14 +144,13 @@ class PlainPosts:
             connection.close()
         return HttpResponse(message.code, message.headers, body)
 
-    def _is_usable(self, connection: aiohttp.connector.Connection) -> bool:
+    def _is_usable(self, connection: aiohttp.connector.Connection, poll: Poll | None) -> bool:
         """Whether a request can be written to it. What was sent to a server that has closed may count as
         paid."""
         protocol, transport = connection.protocol, connection.transport
         # What comes unasked would be taken for the answer.
         if protocol is None or transport is None or transport.is_closing() or protocol.should_close:
             return False
-        poll = self._polls.get(protocol)
         if poll is None:
             poll = self._polls[protocol] = _poll_of(transport)
         return not poll(0)

@@ -38,7 +38,7 @@ async def stream(
     """
     work = _Work(function, items, concurrency)
     try:
-        while await work.has_results():
+        while work.has_one_at_hand() or await work.has_results():
             yield work.take()
     finally:
         await work.stop()
@@ -72,6 +72,10 @@ class _Work(Generic[Item, Result]):
         self._idle = 0
         self._most = concurrency
         self._add_worker()
+
+    def has_one_at_hand(self) -> bool:
+        """Whether a result can be taken without a wait, as most can."""
+        return bool(self._results) and self._error is None
 
     async def has_results(self) -> bool:
         """Wait for a result; False when there will be none any more. Raises what a worker raised."""
