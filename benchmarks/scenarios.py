@@ -159,7 +159,7 @@ _ALL = (
     ),
     Scenario(
         name="no_headers",
-        what="1,100 requests at 600 a minute, no rate limit headers",
+        what="1,100 requests at 600 a minute, no rate limit headers (everybody is told the limits)",
         rows=1100,
         quick_rows=700,
         mean_latency_seconds=0.3,

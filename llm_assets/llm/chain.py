@@ -150,7 +150,17 @@ class ModelChain:
                 reason = f"cached: {fallback_reason(request, errors)}"
                 return Found(entry._replace(fallback_reason=reason), from_journal=True)
         error = worst(errors)
+        if isinstance(error, BudgetExceeded) and self._services.unanswered:
+            raise self._spent_for_nothing(error) from error
         raise what_stops_the_run(self._services, request, links, errors, error) or error
+
+    def _spent_for_nothing(self, error: BudgetExceeded) -> BudgetExceeded:
+        """A part of the budget went for answers that were none: who raises it would lose that as well."""
+        services = self._services
+        return BudgetExceeded(
+            f"{error}; {services.unanswered:,} requests of this client may have been billed without a whole "
+            f"answer and count at their worst case, the last one: {services.unanswered_for}"
+        )
 
     def _may_be_cached(self, request: Request, errors: Sequence[LLMAssetsError]) -> bool:
         """An older answer stands in for one that cannot be had now, not for one that was of no use or that

@@ -1,4 +1,7 @@
-"""How many requests may be in flight to one model: grows while it is used up, shrinks on overload."""
+"""How many requests may be in flight to one model: grows while it is used up, shrinks on overload.
+
+Where nobody tells the limits it is all there is to hold back with, and shrinks on refusals as well.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from collections import deque
 _FIRST = 32
 _LEAST = 1
 _SHRINK = 0.7
+# As TCP does at a loss: who refuses does not say by how much it was too much.
+_SHRINK_REFUSED = 0.5
 
 
 class Window:
@@ -20,6 +25,7 @@ class Window:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._calm_until = 0
         self._opened = False
+        self._was_refused = False
 
     @property
     def size(self) -> int:
@@ -50,23 +56,28 @@ class Window:
                 self.leave()
             raise
 
-    def leave(self, *, overloaded: bool = False, answered: bool = False) -> None:
+    def leave(self, *, overloaded: bool = False, refused: bool = False, answered: bool = False) -> None:
         """Give the place back, with what it showed about the server."""
-        if overloaded:
-            self._shrink()
+        if refused and not self._opened:
+            self._was_refused = True
+            self._shrink(_SHRINK_REFUSED)
+        elif overloaded:
+            self._shrink(_SHRINK)
         elif answered and self._in_flight >= self.size:
-            # One more for each round trip at the full size would be cautious; the limits stand guard anyway.
-            self._size = min(self._size + 1.0, float(self._most))
+            # One more for each round trip at the full size would be cautious; where limits are known they
+            # stand guard.
+            more = 1.0 / self._size if self._was_refused and not self._opened else 1.0
+            self._size = min(self._size + more, float(self._most))
         self._in_flight -= 1
         if self._waiting:
             self._admit()
 
-    def _shrink(self) -> None:
+    def _shrink(self, share: float) -> None:
         """Once for all that were in flight together: they all met the same overload."""
         if self._calm_until > 0:
             self._calm_until -= 1
             return
-        self._size = max(self._size * _SHRINK, float(_LEAST))
+        self._size = max(self._size * share, float(_LEAST))
         self._calm_until = self._in_flight - 1
 
     def _admit(self) -> None:

@@ -79,6 +79,7 @@ class Exchange:
             # Unless something better is known: it may have been billed, and told the limiter nothing.
             is_sent, spent = True, None
             call.tally.send(clock.now())
+            services.metrics.sent()
             answer, returned, error = self._read(await services.transport.send(call.wire))
             # The answer is here: however long it takes to keep, nobody cuts it short.
             self.give_up_at = math.inf
@@ -101,8 +102,12 @@ class Exchange:
             return Found(entry, from_journal=False)
         except CallFailed as error:
             overloaded = isinstance(error, Overloaded)
-            call.tally.rate_limited += isinstance(error, RateLimited)
-            if not may_have_been_billed(error):
+            if isinstance(error, RateLimited):
+                call.tally.rate_limited += 1
+                services.metrics.refused()
+            if may_have_been_billed(error):
+                services.unanswered, services.unanswered_for = services.unanswered + 1, str(error)
+            else:
                 spent = NOTHING
                 await journal.withdraw(call.key)
             raise
@@ -138,7 +143,9 @@ class Exchange:
 
     def _settle(self, returned: Return, spent: Spending, overloaded: bool) -> None:
         services, link = self._services, self._call.link
-        services.window(link).leave(overloaded=overloaded, answered=returned.answered)
+        services.window(link).leave(
+            overloaded=overloaded, refused=returned.refused, answered=returned.answered
+        )
         services.limiter.settle(link.pool, returned)
         if self._reservation is None:
             services.budget.record(spent)

@@ -99,7 +99,7 @@ class MetricsSnapshot:
 
 
 class Metrics:
-    """Collects from outcomes. `snapshot()` may be taken at any time.
+    """Collects from outcomes, and what is sent and refused when it is. `snapshot()` may be taken at any time.
 
     `quota` tells what was used of each limit; the client sets it while it is open.
     """
@@ -126,6 +126,14 @@ class Metrics:
         """A call ended without an outcome: it was cancelled, or it ended the run."""
         self._counts["started"] -= 1
 
+    def sent(self) -> None:
+        """A request goes out, as one more attempt of its call."""
+        self._counts["attempts"] += 1
+
+    def refused(self) -> None:
+        """A request was refused for want of quota."""
+        self._counts["rate_limited"] += 1
+
     def waited(self, cause: str, seconds: float) -> None:
         if seconds > 0:
             self._waits[cause] += seconds
@@ -141,9 +149,6 @@ class Metrics:
     def add(self, outcome: Outcome) -> None:
         counts = self._counts
         counts["calls"] += 1
-        counts["attempts"] += outcome.attempts
-        if outcome.rate_limited:
-            counts["rate_limited"] += outcome.rate_limited
         if outcome.attempts > 1:
             counts["retried"] += outcome.attempts - 1
         self._wait.add(outcome.wait_seconds)

@@ -103,7 +103,8 @@ class Services:
     key of the request: no key is there twice.
 
     `answered` says whether any model has answered this client yet, `forbidden` counts the calls
-    that ended with 403 until then. `closing` says that nothing new is sent.
+    that ended with 403 until then. `unanswered` counts what may have been billed although no whole answer
+    came, and `unanswered_for` says why, of the last one. `closing` says that nothing new is sent.
     """
 
     config: ClientConfig
@@ -120,6 +121,8 @@ class Services:
     on_the_wire: dict[bytes, Exchange] = field(default_factory=dict[bytes, Exchange])
     answered: bool = False
     forbidden: int = 0
+    unanswered: int = 0
+    unanswered_for: str = ""
     closing: bool = False
 
     def require_open(self, tally: Tally | None = None) -> None:

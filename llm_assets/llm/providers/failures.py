@@ -79,6 +79,8 @@ _SECRETS = re.compile(
 # What every one of them holds; most texts hold nothing of it.
 _TRACE_OF_A_SECRET = re.compile(r"[\s*]|(?:k|ss|ai|hf)[-_]")
 _SHORTEST_SECRET = 16
+# What a server could steer a terminal with, or write backwards.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 _HTML_NOISE = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.I | re.S)
 
 
@@ -193,6 +195,8 @@ class Failures:
             text = self._where_it_stands.sub("[key]", text)
         if _TRACE_OF_A_SECRET.search(text):
             text = _SECRETS.sub("[key]", text)
+        if not text.isprintable():
+            text = _UNPRINTABLE.sub(" ", text)
         return text if len(text) <= most else f"{text[:most].rstrip()} …"
 
 

@@ -55,10 +55,12 @@ def decode_object(body: bytes) -> dict[str, Any] | None:
 def _decode_slowly(body: bytes) -> Any:
     """What the quick one does not take: half a surrogate pair, and something behind a whole object.
 
-    What a proxy adds to an answer does not make it one that has to be asked for, and paid, again.
+    The half becomes a question mark, for nobody could write it anywhere. What a proxy adds to an answer does
+    not make it one that has to be asked for, and paid, again.
     """
     try:
-        return _DECODER.raw_decode(_text_of(body).lstrip("\ufeff \t\r\n"))[0]
+        value, _ = _DECODER.raw_decode(_text_of(body).lstrip("\ufeff \t\r\n"))
+        return from_json(encode_json(value))
     except (ValueError, RecursionError):
         return None
 
