@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 from wire_server import WireServer, says
 
-from llm_assets.errors import ConfigurationError, ServerFailed
+from llm_assets.errors import ConfigurationError, RequestRejected, ServerFailed
 from llm_assets.llm.http import HttpResponse
 from llm_assets.llm.models import ModelConfig
 from llm_assets.llm.providers.openai import OpenAIProvider
@@ -339,6 +339,9 @@ def test_a_body_is_read_without_a_connection():
         (b"", b"{}"),
         (b" \n", b"\xff\x00"),
         (b"\xef\xbb\xbf", b""),
+        (b"/* seen by the proxy */\n", b""),
+        (b")]}',\n", b""),
+        (b"data: ", b"\n\n"),
     ],
 )
 def test_what_stands_around_a_whole_answer_does_not_spoil_it(before: bytes, behind: bytes):
@@ -346,3 +349,21 @@ def test_what_stands_around_a_whole_answer_does_not_spoil_it(before: bytes, behi
     body = before + json.dumps(completion(message={"content": "Grüße"}), ensure_ascii=False).encode() + behind
     answer = OpenAIProvider(None).parse(ASKED, MODEL, HttpResponse(200, {}, body))
     assert (answer.text, answer.usage.output_tokens) == ("Grüße", 30)
+
+
+def test_half_a_surrogate_pair_is_a_question_mark_from_the_start():
+    """As it is in the journal. Nobody could print it, or write it to a file."""
+    body = json.dumps(completion(message={"content": "a\ud800b"})).encode()
+    answer = OpenAIProvider(None).parse(ASKED, MODEL, HttpResponse(200, {}, body))
+    assert answer.text == "a?b"
+
+
+def test_what_steers_a_terminal_does_not_reach_it():
+    """A server's message is shown, and nothing else comes of it."""
+    body = json.dumps(
+        {"error": {"message": "no\x1b[2J \x1b]0;title\x07 \u202eway", "code": "x\x00y"}}
+    ).encode()
+    with pytest.raises(RequestRejected) as caught:
+        OpenAIProvider(None).parse(ASKED, MODEL, HttpResponse(400, {}, body))
+    assert str(caught.value).isprintable()
+    assert caught.value.code == "x y"

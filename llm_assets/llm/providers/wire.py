@@ -53,13 +53,14 @@ def decode_object(body: bytes) -> dict[str, Any] | None:
 
 
 def _decode_slowly(body: bytes) -> Any:
-    """What the quick one does not take: half a surrogate pair, and something behind a whole object.
+    """What the quick one does not take: half a surrogate pair, and something around a whole object.
 
     The half becomes a question mark, for nobody could write it anywhere. What a proxy adds to an answer does
     not make it one that has to be asked for, and paid, again.
     """
     try:
-        value, _ = _DECODER.raw_decode(_text_of(body).lstrip("\ufeff \t\r\n"))
+        text = _text_of(body)
+        value, _ = _DECODER.raw_decode(text, max(text.find("{"), 0))
         return from_json(encode_json(value))
     except (ValueError, RecursionError):
         return None
