@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,9 @@ async def test_the_deadline_holds_whatever_is_waited_for(cause: str) -> None:
             server.gate = asyncio.Event()
             sent = asyncio.create_task(client.call(ask("2")))
             await server.asked(2)
+            assert client._services is not None
+            for exchange in client._services.on_the_wire.values():
+                exchange.give_up_at = math.inf  # else its own deadline lets go a moment before the other's
             waited = await client.call(ask("3"))
             server.gate.set()
             await sent
