@@ -79,8 +79,13 @@ async def raw_server(react: Reaction, *, tls: ssl.SSLContext | None = None) -> A
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
     scheme = "http" if tls is None else "https"
     server.url = f"{scheme}://localhost:{listening.sockets[0].getsockname()[1]}/v1"
-    async with listening:
+    try:
         yield server
+    finally:
+        listening.close()
+        for connection in server.connections:  # since Python 3.12 a server waits for its clients to go
+            connection.writer.close()
+        await listening.wait_closed()
 
 
 def answers(*parts: bytes) -> Reaction:
