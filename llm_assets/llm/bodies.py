@@ -14,7 +14,6 @@ from llm_assets.llm.silence import Silence
 LARGEST_PLAIN_BODY_BYTES = 2**20
 # Far more than any answer has. What is larger never ends, or is none.
 _LARGEST_ANSWER_BYTES = 16 * 2**20
-_TOO_LARGE = f"the answer is larger than {_LARGEST_ANSWER_BYTES // 2**20} MiB"
 _PIECE_BYTES = 2**16
 
 
@@ -28,7 +27,9 @@ async def read_body(content: aiohttp.StreamReader, silence: Silence) -> bytes:
     What counts is what comes: a packed body may be much larger than its length says.
     """
     if content.is_eof():  # all of it came with the head, as most do
-        return _within_bounds(content.read_nowait())
+        body = content.read_nowait()
+        _require_bounded(len(body))
+        return body
     pieces: list[bytes] = []
     size = 0
     try:
@@ -37,18 +38,16 @@ async def read_body(content: aiohttp.StreamReader, silence: Silence) -> bytes:
                 silence.expect(content)
             piece = await content.readany()
             size += len(piece)
-            if size > _LARGEST_ANSWER_BYTES:
-                raise TooLarge(_TOO_LARGE)
+            _require_bounded(size)
             pieces.append(piece)
     finally:
         silence.forget(content)
     return b"".join(pieces)
 
 
-def _within_bounds(body: bytes) -> bytes:
-    if len(body) > _LARGEST_ANSWER_BYTES:
-        raise TooLarge(_TOO_LARGE)
-    return body
+def _require_bounded(size: int) -> None:
+    if size > _LARGEST_ANSWER_BYTES:
+        raise TooLarge(f"the answer is larger than {_LARGEST_ANSWER_BYTES // 2**20} MiB")
 
 
 def payload_of(request: HttpRequest) -> aiohttp.FormData | aiohttp.Payload | bytes | None:
